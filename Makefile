@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+# Each target sets up what it needs and ends with one line that tells the result in numbers.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PORT   ?= 8000
+
+# Also where a user's PATH has no /usr/sbin.
+NGINX := $(or $(shell command -v nginx),/usr/sbin/nginx)
+WRK   := $(or $(shell command -v wrk),/usr/bin/wrk)
+
+C_FILES  := $(wildcard lwcgi/_core/src/*.c lwcgi/_core/src/*.h)
+PY_FILES := $(shell find lwcgi demo_apps bench tests -name '*.py') setup.py
+CORE     := $(C_FILES) $(wildcard lwcgi/_core/*.py lwcgi/_core/*.h lwcgi/_core/*.txt)
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-full lint format bench soak clean
+
+help:
+	@echo "make demo [CHECK=1] [PORT=8000]  the isolation at work, behind nginx, in your browser"
+	@echo "make test | test-full            lint and all tests | with the slow ones"
+	@echo "make lint | format               check the style and the floors | apply the style"
+	@echo "make bench [QUICK=1]             requests per second beside gunicorn"
+	@echo "make soak [ENGINE=fork] [REQUESTS=20000]  many requests, some crash or hang: nothing may grow"
+	@echo "make clean                       remove what these targets made"
+
+demo: $(BIN)/.demo $(NGINX)
+	$(BIN)/python -m demo_apps.demo --nginx $(NGINX) --port $(PORT) $(if $(filter-out 0,$(CHECK)),--check)
+
+test: lint $(BIN)/.test $(NGINX)
+	$(BIN)/python -m pytest -q -m "not slow" $(TESTS)
+
+test-full: lint $(BIN)/.test $(NGINX)
+	$(BIN)/python -m pytest -q $(TESTS)
+
+lint: $(BIN)/.test
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
+	@awk "$$HOUSE_RULES" $(PY_FILES) $(C_FILES)
+	@echo "lint: $(words $(PY_FILES)) Python files, $(words $(C_FILES)) C files: clean"
+
+# Small files, each with its licence.
+define HOUSE_RULES
+FNR == 1 && !/SPDX-License-Identifier: / { print FILENAME ": no licence in line 1"; bad = 1 }
+FNR == (FILENAME ~ /[.][ch]$$/ ? 601 : 401) { print FILENAME ": too long, split it by idea"; bad = 1 }
+END { exit bad }
+endef
+export HOUSE_RULES
+
+format: $(BIN)/.test
+	$(BIN)/ruff check --quiet --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(C_FILES)
+
+bench: $(BIN)/.bench $(NGINX) $(WRK)
+	$(BIN)/python -m bench.throughput --nginx $(NGINX) --wrk $(WRK) $(if $(filter-out 0,$(QUICK)),--quick)
+
+soak: $(BIN)/.demo $(NGINX)
+	$(BIN)/python -m bench.soak --nginx $(NGINX) $(if $(ENGINE),--engine $(ENGINE)) $(if $(REQUESTS),--requests $(REQUESTS))
+
+clean:
+	rm -rf $(VENV) build lwcgi.egg-info bench/results lwcgi/_core/*.so
+	find lwcgi demo_apps bench tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- what the targets above need ---------------------------------------------
+
+APT := RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends
+
+# The package in the virtual environment, once per set of extras; anew when its
+# C or its metadata changes. Without build isolation: cffi and setuptools are there already.
+INSTALL := $(BIN)/pip install --quiet --no-build-isolation --editable
+
+$(BIN)/.demo: $(BIN)/.tools pyproject.toml setup.py $(CORE)
+	$(INSTALL) '.[demo]'
+	@touch $@
+
+$(BIN)/.test: $(BIN)/.demo
+	$(INSTALL) '.[test,lint]'
+	@touch $@
+
+$(BIN)/.bench: $(BIN)/.demo
+	$(INSTALL) '.[bench]'
+	@touch $@
+
+# Debian's python3 comes without venv and without its headers.
+$(BIN)/.tools:
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { apt-get update -qq && $(APT) python3-venv; }
+	@$(PYTHON) -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null \
+		|| { apt-get update -qq && $(APT) python3-dev; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade 'setuptools>=77' 'cffi>=1.16'
+	@touch $@
+
+# RUNLEVEL=1 (see invoke-rc.d(8)) asks Debian not to start its own nginx on port 80.
+$(NGINX):
+	apt-get update -qq
+	$(APT) nginx
+
+$(WRK):
+	apt-get update -qq
+	$(APT) wrk
