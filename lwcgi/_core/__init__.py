@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: MIT
+"""The door to the C core: the only module that sees cffi."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..errors import BodyTooLarge, BodyTruncated, ClientGone
+from ._lwcgi import ffi, lib
+
+ENGINE_NONE: int = lib.ENGINE_NONE
+ENGINE_FORK: int = lib.ENGINE_FORK
+MAX_LISTENERS: int = lib.KEEP_LISTENERS
+
+STOP: int = lib.LW_STOP
+REQUEST: int = lib.LW_REQUEST
+FRESH: int = lib.LW_FRESH
+
+_EINTR = -4
+_BODY_ERRORS: dict[int, type[OSError]] = {
+    -lib.BODY_E_TOO_LARGE: BodyTooLarge,
+    -lib.BODY_E_WRONG_LENGTH: BodyTruncated,
+    -lib.BODY_E_GONE: ClientGone,
+}
+_LEVELS = {"debug": b"D", "info": b"I", "warning": b"W", "error": b"E", "note": b"N"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoreSettings:
+    """What a worker's root is told. Times in milliseconds, sizes in bytes, 0 = no limit."""
+
+    engine: int
+    worker: int
+    workers: int
+    timeout_ms: int
+    after_response_ms: int
+    max_params: int
+    max_body: int
+    max_request_memory: int
+    events_fd: int
+    access_log_fd: int
+    queue_send: int
+    queue_recv: int
+    listeners: Sequence[int]
+
+
+def _check(ret: int, what: str) -> None:
+    if ret < 0:
+        raise OSError(-ret, f"{what}: {os.strerror(-ret)}")
+
+
+class Request:
+    """The current request, as the WSGI layer needs it (its ``Transport``).
+
+    Under engines that isolate, an object of this class belongs to one context.
+    """
+
+    __slots__ = ("block", "has_body", "request_id", "role")
+
+    def __init__(self, worker: int) -> None:
+        length = ffi.new("uint32_t *")
+        block = lib.lw_block(length)
+        self.block: bytes = ffi.buffer(block, length[0])[:]
+        self.request_id: str = f"w{worker}-{lib.lw_number():06}"
+        self.has_body: bool = bool(lib.lw_has_body())
+        self.role: int = lib.lw_role()
+
+    @property
+    def headers_sent(self) -> bool:
+        """True once a byte of the answer was handed over."""
+        return bool(lib.lw_headers_sent())
+
+    def write(self, data: bytes) -> None:
+        """Hand over bytes of the answer (CGI form: ``Status:`` and headers first).
+
+        Raises:
+            ClientGone: nobody takes them.
+        """
+        if lib.lw_write(ffi.from_buffer(data), len(data), 0):
+            raise ClientGone("the client went away")
+
+    def finish(self, data: bytes = b"") -> None:
+        """Hand over the last bytes of the answer; it is then complete.
+
+        Raises:
+            ClientGone: nobody takes them.
+        """
+        if lib.lw_write(ffi.from_buffer(data), len(data), 1):
+            raise ClientGone("the client went away")
+
+    def abort(self) -> None:
+        """Give the answer up: the web server will see that it is not complete.
+
+        Does not return under engines that isolate.
+        """
+        lib.lw_abort()
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:
+        """Read body bytes into *buffer*; return how many, 0 at the end.
+
+        Raises:
+            BodyTooLarge: more than ``--max-body``.
+            BodyTruncated: not as long as CONTENT_LENGTH said.
+            ClientGone: the web server aborted the request.
+        """
+        into = ffi.from_buffer(buffer, require_writable=True)
+        while True:
+            count: int = lib.lw_read(into, len(into))
+            if count >= 0:
+                return count
+            if count != _EINTR:
+                raise _BODY_ERRORS.get(count, ClientGone)("the request's body cannot be read")
+
+    def log(self, level: str, text: str) -> None:
+        """Send one line to the server's log, under this request's id.
+
+        *level* is ``debug``, ``info``, ``warning``, ``error``, or ``note`` for what a worker
+        need say only once.
+        """
+        line = text.encode("utf-8", "backslashreplace")
+        lib.lw_log(_LEVELS[level], ffi.from_buffer(line), len(line))
+
+
+class Core:
+    """One worker's root and its frozen point (DESIGN of the engines: ARCHITECTURE.md)."""
+
+    def __init__(self, settings: CoreSettings) -> None:
+        """Map the keep.
+
+        Raises:
+            OSError: the kernel refuses.
+            ValueError: more than MAX_LISTENERS listeners.
+        """
+        if len(settings.listeners) > MAX_LISTENERS:
+            raise ValueError(f"at most {MAX_LISTENERS} listening addresses")
+        self._worker = settings.worker
+        cfg = ffi.new("struct lw_settings *")
+        for name in CoreSettings.__dataclass_fields__:
+            if name != "listeners":
+                setattr(cfg, name, getattr(settings, name))
+        cfg.listener_count = len(settings.listeners)
+        for index, fd in enumerate(settings.listeners):
+            cfg.listeners[index] = fd
+        _check(lib.lw_create(cfg), "the worker's own memory cannot be mapped")
+
+    def arm(self, descriptors: Sequence[int]) -> None:
+        """Turn this process into a root; *descriptors* are the application's, ascending.
+
+        Raises:
+            OSError: a descriptor cannot be opened anew, or the kernel lacks something.
+        """
+        bad = ffi.new("int *")
+        ret = lib.lw_arm(list(descriptors), len(descriptors), bad)
+        about = f"descriptor {bad[0]} cannot be opened anew" if bad[0] >= 0 else "arming"
+        _check(ret, about)
+        # The frozen point lies in the middle of a fork: hooks that run before
+        # one have run, and each context runs those of a child.
+        lib.lw_python_before_fork()
+
+    def next(self) -> int:
+        """Wait for a request: STOP, REQUEST or FRESH. See core.h, lw_next.
+
+        Raises:
+            OSError: the worker cannot go on and must be replaced.
+        """
+        ret: int = lib.lw_next()
+        _check(ret, "the worker cannot go on")
+        return ret
+
+    def after_fork_child(self) -> None:
+        """Run CPython's child-side fork hooks in a fresh context."""
+        lib.lw_python_after_fork_child()
+
+    def request(self) -> Request:
+        """Return the current request."""
+        return Request(self._worker)
+
+    def application_starts(self) -> None:
+        """Let the root look after the idle connections meanwhile."""
+        lib.lw_app_runs()
+
+    def application_ended(self) -> None:
+        """Take the connections back."""
+        lib.lw_app_ran()
+
+    def leave(self) -> None:
+        """End the request's context. Returns only under engines that do not isolate."""
+        lib.lw_leave()
+
+    def counters(self) -> dict[str, int]:
+        """Return the root's counters by name."""
+        counters = lib.lw_counters()
+        return {name: getattr(counters, name) for name, _ in ffi.typeof(counters).item.fields}
+
+    def close(self) -> None:
+        """Hand idle connections to other workers and unmap the keep."""
+        lib.lw_close()

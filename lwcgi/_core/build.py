@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+"""Builds the C core as the extension `lwcgi._core._lwcgi` (cffi, API mode)."""
+
+import os
+from pathlib import Path
+
+from cffi import FFI
+
+HERE = Path(__file__).parent
+SOURCES = sorted((HERE / "src").glob("*.c"))
+FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wconversion", "-D_GNU_SOURCE"]
+
+ffibuilder = FFI()
+cdef = (HERE / "core.cdef.h").read_text()
+# The tests alone build this variant: it can leave a clean-up step out.
+if os.environ.get("LWCGI_MUTATIONS"):
+    FLAGS.append("-DLWCGI_MUTATIONS")
+    cdef += (HERE / "mutations.cdef.h").read_text()
+ffibuilder.cdef(cdef)
+ffibuilder.set_source(
+    "lwcgi._core._lwcgi",
+    '#include "core.h"\n#include "context.h"\n#include "step.h"\n',
+    sources=[os.path.relpath(path, HERE.parent.parent) for path in SOURCES],
+    include_dirs=[os.path.relpath(HERE / "src", HERE.parent.parent)],
+    depends=[os.path.relpath(path, HERE.parent.parent) for path in (HERE / "src").glob("*.h")],
+    # No lazy binding: resolving a symbol later would write to the snapshot.
+    extra_link_args=["-Wl,-z,now"],
+    extra_compile_args=FLAGS,
+)
+
+if __name__ == "__main__":
+    ffibuilder.compile(verbose=True)

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The application's descriptors: recorded when the worker is armed, opened
+ * anew by every context; and nothing else open in a context.
+ */
+#ifndef LWCGI_FILES_H
+#define LWCGI_FILES_H
+
+#include "keep.h"
+
+/* Records the descriptors `fds` (ascending) and opens those that can be for
+ * this worker alone. Returns 0, or -errno with *bad the descriptor. */
+int files_record(struct frozen *f, const int *fds, int count, int *bad);
+
+/* In a context: opens them anew. Returns 0, or -errno with *bad. */
+int files_reopen(const struct frozen *f, int *bad);
+
+/* Closes every descriptor that is not the application's nor `spare`. */
+int files_close_others(const struct frozen *f, int spare);
+
+/* Closes what is neither the application's, nor one of `own` (ascending), nor
+ * a connection of the table: what a dead serving child leaked into the shared
+ * descriptor table. Returns how many, or -errno. */
+int files_close_leaked(struct keep *k, const struct frozen *f, const int *own, int own_count);
+
+#endif

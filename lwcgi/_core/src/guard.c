@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+#include "guard.h"
+
+#include <sched.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "answer.h"
+#include "conn.h"
+#include "files.h"
+#include "relay.h"
+#include "report.h"
+#include "request.h"
+#include "sys.h"
+#include "task.h"
+
+/* How often the root looks at its child. */
+enum { TICK_MS = 25 };
+static const uint64_t MERCY_NS = 1000000000;
+
+struct guard {
+    struct keep *k;
+    struct inbox *in;
+    int pid;
+    int pidfd;
+    int overdue;   /* 1: asked to end, 2: killed */
+    uint64_t seen; /* the request that ran at the last look */
+    uint64_t deadline_ns;
+};
+
+static void child_enter(struct keep *k, struct inbox *in)
+{
+    struct rlimit no_core = {0, 0}, memory;
+
+    sys_prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (sys_getppid() != in->frozen.root_pid)
+        sys_exit(0);
+    sys_prctl(PR_SET_DUMPABLE, (unsigned long)in->frozen.dumpable);
+    sys_setrlimit(RLIMIT_CORE, &no_core);
+    if (in->frozen.max_request_memory) {
+        memory.rlim_cur = memory.rlim_max = in->frozen.vsize + in->frozen.max_request_memory;
+        sys_setrlimit(RLIMIT_AS, &memory);
+    }
+    in->pid = sys_getpid();
+    k->owner = OWNER_CHILD;
+    sys_sigprocmask(SIG_SETMASK, &in->frozen.app_mask, NULL);
+}
+
+/* The child holds the table while it serves; it lets go while the application
+ * runs, and only then may the root touch it. */
+static int take_table(struct keep *k)
+{
+    uint32_t nobody = OWNER_NOBODY;
+
+    return __atomic_compare_exchange_n(&k->owner, &nobody, OWNER_ROOT, 0, __ATOMIC_ACQUIRE,
+                                       __ATOMIC_RELAXED);
+}
+
+static void ask_to_end(struct guard *g, uint64_t now)
+{
+    struct keep *k = g->k;
+    struct text t;
+
+    if (g->overdue == 0) {
+        k->count.timed_out++;
+        t = report_request(k, 'E');
+        text_str(&t, "no complete answer within ");
+        text_num(&t, (uint64_t)k->cfg.timeout_ms);
+        text_str(&t, " ms; its process is stopped, where it was stuck is in the log");
+        report_send(k, &t);
+    }
+    sys_pidfd_send_signal(g->pidfd, g->overdue ? SIGKILL : SIGABRT);
+    g->overdue++;
+    g->deadline_ns = now + MERCY_NS;
+}
+
+/* The application is running: is it overdue, is its client still there, do
+ * other connections wait? */
+static void look(struct guard *g)
+{
+    struct keep *k = g->k;
+    uint64_t now = now_ns();
+
+    if (!take_table(k))
+        return;
+    if (g->seen != k->rq.number) {
+        g->seen = k->rq.number;
+        g->deadline_ns = k->rq.deadline_ns;
+        g->overdue = 0;
+    } else {
+        if (g->deadline_ns && now >= g->deadline_ns && g->overdue < 2)
+            ask_to_end(g, now);
+        else if (!k->rq.answered && k->rq.fd >= 0 && conn_peer_gone(k, k->rq.fd)) {
+            k->rq.poisoned = 1;
+            k->count.aborted++;
+            sys_pidfd_send_signal(g->pidfd, SIGKILL);
+        }
+        hand_ready(k);
+    }
+    __atomic_store_n(&k->owner, OWNER_NOBODY, __ATOMIC_RELEASE);
+}
+
+/* The child is dead: the request it was serving gets its one answer. */
+static void settle(struct guard *g, const struct ending *how)
+{
+    struct keep *k = g->k;
+    struct request *rq = &k->rq;
+    struct text t;
+
+    if (rq->fd < 0 || rq->fd >= KEEP_MAX_FD || k->conns[rq->fd].state != CONN_BUSY) {
+        report(k, 'W', "the serving process ended between two requests");
+        return;
+    }
+    k->count.crashed++;
+    t = report_request(k, 'E');
+    text_str(&t, how->code == CLD_EXITED ? "its process exited with code "
+                                         : "its process was killed by signal ");
+    text_num(&t, (uint64_t)how->status);
+    report_send(k, &t);
+    if (rq->begun && !rq->headers_sent && !rq->poisoned)
+        answer_refuse(k, "500 Internal Server Error");
+    rq->poisoned = 1;
+    request_end(k, g->in);
+}
+
+static int clear_up(struct guard *g)
+{
+    struct keep *k = g->k;
+    struct ending how;
+    int own[KEEP_LISTENERS + 8], n = 0, i, ret;
+
+    ret = task_reap(g->pid, &how);
+    sys_close(g->pidfd);
+    if (ret)
+        return ret;
+    k->owner = OWNER_ROOT;
+    ret = task_sweep(k);
+    if (ret < 0)
+        return ret;
+    if (k->stopping && how.code == CLD_EXITED && how.status == 0)
+        return 0;
+    settle(g, &how);
+    own[n++] = k->epoll;
+    own[n++] = k->signals;
+    own[n++] = k->wake;
+    own[n++] = k->cfg.events_fd;
+    own[n++] = k->cfg.access_log_fd;
+    own[n++] = k->cfg.queue_send;
+    own[n++] = k->cfg.queue_recv;
+    for (i = 0; i < k->cfg.listener_count; i++)
+        own[n++] = k->cfg.listeners[i];
+    ret = files_close_leaked(k, &g->in->frozen, own, n);
+    if (ret < 0)
+        return ret;
+    return conn_rebuild(k, k->wake, SOURCE_WAKE);
+}
+
+/* Sleeps until the child has ended. */
+static int watch(struct guard *g)
+{
+    struct keep *k = g->k;
+    struct pollfd p[2] = {{.fd = g->pidfd, .events = POLLIN}, {.fd = k->signals, .events = POLLIN}};
+    uint64_t one = 1;
+
+    for (;;) {
+        int was = k->stopping;
+        long n = sys_poll(p, 2, TICK_MS);
+
+        if (n < 0 && n != -EINTR)
+            return (int)n;
+        if (p[0].revents)
+            return 0;
+        if (p[1].revents) {
+            relay_signals(k);
+            if (k->quick)
+                sys_pidfd_send_signal(g->pidfd, SIGKILL);
+            else if (k->stopping && !was)
+                sys_write(k->wake, &one, sizeof one);
+        }
+        look(g);
+    }
+}
+
+int guard_run(struct keep *k, struct inbox *in)
+{
+    for (;;) {
+        struct guard g = {.k = k, .in = in};
+        int ret;
+
+        /* The child shares the descriptor table, so that a connection it
+         * accepts outlives it. The C library has no fork that can do this;
+         * the worker has one thread and holds no lock. */
+        g.pid = (int)sys_clone(CLONE_FILES | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD,
+                               k->tid_address);
+        if (g.pid == 0) {
+            child_enter(k, in);
+            return 1;
+        }
+        if (g.pid < 0)
+            return g.pid;
+        k->count.contexts++;
+        g.pidfd = (int)sys_pidfd_open(g.pid);
+        if (g.pidfd < 0)
+            return g.pidfd;
+        ret = watch(&g);
+        if (!ret)
+            ret = clear_up(&g);
+        if (ret)
+            return ret;
+        if (k->stopping || k->quick || k->replace)
+            return 0;
+    }
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The keep: the one region that holds everything the root knows. It is never
+ * part of a snapshot and (but for the `none` engine, whose serving child is
+ * trusted) not present in a context.
+ *
+ * Beside it lies the inbox, the request as its context sees it: inherited by
+ * the context, wiped by the root before the next request.
+ */
+#ifndef LWCGI_KEEP_H
+#define LWCGI_KEEP_H
+
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+
+#include "fcgi.h"
+#include "params.h"
+
+enum {
+    KEEP_LISTENERS = 16,
+    KEEP_BATCH = 64,     /* epoll events taken at once */
+    KEEP_CONTROL = 1024, /* unsent answers to management records */
+    KEEP_READ = 65536,
+    KEEP_OUT = 65536 + 1024, /* one record with its header, padding and END_REQUEST */
+    KEEP_TEXT = 4096,        /* one log line */
+    KEEP_MAX_FD = 65536,     /* descriptors a worker may hold */
+    KEEP_MAX_FILES = 1024,   /* the application's own open files at freezing time */
+};
+
+enum engine { ENGINE_NONE = 0, ENGINE_FORK = 1 };
+
+struct lw_settings {
+    int32_t engine;
+    int32_t worker; /* number of this worker, from 1 */
+    uint32_t workers;
+    int32_t timeout_ms;          /* a request's time; 0 = no limit */
+    int32_t after_response_ms;   /* what hooks may take after the answer */
+    uint32_t max_params;         /* bytes */
+    uint64_t max_body;           /* bytes */
+    uint64_t max_request_memory; /* bytes beyond the snapshot; 0 = no limit */
+    int32_t events_fd;
+    int32_t access_log_fd; /* -1 = off */
+    int32_t queue_send;
+    int32_t queue_recv;
+    int32_t listener_count;
+    int32_t listeners[KEEP_LISTENERS];
+};
+
+/* What a connection is doing. */
+enum conn_state {
+    CONN_FREE = 0,
+    CONN_IDLE,    /* ours, no request of it under way */
+    CONN_READING, /* part of a request was read and put aside (stash) */
+    CONN_BUSY,    /* its request is the current one */
+};
+
+struct conn {
+    uint8_t state;
+    uint8_t is_tcp;
+    uint8_t polled; /* in the epoll set */
+    uint8_t unused;
+    int32_t stash; /* memfd with what was read of an unfinished request, or -1 */
+    uint64_t deadline_ns;
+};
+
+enum body_state {
+    BODY_MORE = 0,
+    BODY_DONE,
+    BODY_TOO_LARGE,
+    BODY_WRONG_LENGTH, /* not as long as CONTENT_LENGTH said */
+    BODY_ABORTED,      /* FCGI_ABORT_REQUEST */
+    BODY_BROKEN,       /* protocol error or end of file */
+};
+
+struct request {
+    int32_t fd; /* -1: none under way */
+    uint16_t id;
+    uint16_t role;
+    uint8_t keep_conn;
+    uint8_t begun;
+    uint8_t params_done;
+    uint8_t body; /* enum body_state */
+    uint8_t headers_sent;
+    uint8_t answered; /* END_REQUEST was sent */
+    uint8_t poisoned; /* the connection must not be used again */
+    uint8_t has_length;
+    uint32_t params_len;
+    uint32_t slice_at; /* body bytes in rbuf that nobody has taken yet */
+    uint32_t slice_len;
+    uint8_t params_too_large;
+    uint8_t stdin_over;
+    uint8_t unused[2];
+    uint64_t content_length;
+    uint64_t body_seen;
+    uint64_t started_ns;
+    uint64_t deadline_ns; /* 0 = none */
+    uint64_t bytes_out;
+    uint64_t number;
+    uint16_t status; /* of the answer, for the access log; 0 = unknown */
+    uint16_t unused2[3];
+    struct fcgi_parser parser;
+    struct params_known known;
+};
+
+/* Who may touch the table of connections (engines whose serving loop runs in
+ * a child: root and child share the keep). */
+enum keep_owner { OWNER_CHILD = 0, OWNER_NOBODY = 1, OWNER_ROOT = 2 };
+
+struct counters {
+    uint64_t requests;
+    uint64_t contexts;
+    uint64_t crashed;
+    uint64_t timed_out;
+    uint64_t aborted;
+    uint64_t refused; /* answered by the root: 400, 413, 431, 500 … */
+    uint64_t handed;  /* connections given to another worker */
+    uint64_t leftovers_killed;
+};
+
+struct keep {
+    size_t size;
+    struct lw_settings cfg;
+    int32_t epoll;
+    int32_t signals;
+    int32_t wake;
+    int32_t quiet; /* log of a condition that goes on was written */
+    int32_t noted; /* a context's note was logged */
+    int *tid_address;
+    int32_t session;
+    int32_t listening;
+    int32_t stopping;
+    int32_t quick;
+    int32_t replace; /* the worker must not go on: it cannot prove it is clean */
+    uint32_t owner;  /* enum keep_owner; atomic */
+    uint32_t open_conns;
+    uint32_t conn_limit;
+    int32_t top_fd; /* highest descriptor that was ever a connection */
+    int32_t unused;
+    uint32_t ready_at;
+    uint32_t ready_count;
+    uint32_t rpos;
+    uint32_t rend;
+    uint32_t rtop; /* how much of rbuf holds bytes of the current request */
+    uint32_t control_len;
+    uint32_t opos; /* unsent bytes of obuf: */
+    uint32_t oend;
+    uint32_t otop;
+    uint64_t next_deadline_ns; /* of the earliest stashed request; 0 = none */
+    struct counters count;
+    struct request rq;
+    struct epoll_event ready[KEEP_BATCH];
+    uint8_t control[KEEP_CONTROL];
+    char text[KEEP_TEXT];
+    struct pair pairs[PARAMS_MAX_PAIRS];
+    uint8_t rbuf[KEEP_READ];
+    uint8_t obuf[KEEP_OUT];
+    struct conn conns[KEEP_MAX_FD]; /* by descriptor */
+    uint8_t params[];               /* cfg.max_params bytes */
+};
+
+/* One of the application's descriptors at freezing time. What can be opened
+ * anew is, by every context, so that offset, flags and locks are its own. */
+struct own_file {
+    int32_t fd;
+    int32_t reopen;
+    int32_t flags;
+    int32_t fd_flags;
+    int64_t offset; /* -1: not seekable */
+};
+
+/* What every context starts with, recorded when the worker was armed. */
+struct frozen {
+    uint64_t app_mask; /* the signal mask the application was loaded with */
+    uint64_t vsize;    /* bytes of address space */
+    uint64_t max_request_memory;
+    int32_t dumpable;
+    int32_t root_pid;
+    int32_t file_count;
+    int32_t unused;
+    struct own_file files[KEEP_MAX_FILES]; /* ascending by descriptor */
+};
+
+struct inbox {
+    size_t size;
+    struct keep *keep; /* NULL in a context that has none */
+    int32_t role;
+    int32_t has_body;
+    int32_t channel; /* the context's end; -1 where it writes for itself */
+    int32_t pid;     /* of the context */
+    uint32_t block_len;
+    uint32_t message_at; /* body bytes received and not yet read: */
+    uint32_t message_len;
+    int32_t body_error; /* -errno once the body ended badly */
+    int32_t body_over;
+    int32_t headers_sent;
+    int32_t finished;
+    int32_t worker;
+    uint64_t number;
+    struct frozen frozen;
+    uint8_t message[KEEP_READ];
+    uint8_t block[];
+};
+
+/* obuf now holds `len` unsent bytes. */
+static inline void keep_out_used(struct keep *k, uint32_t len)
+{
+    k->opos = 0;
+    k->oend = len;
+    if (len > k->otop)
+        k->otop = len;
+}
+
+/* Maps both regions. Returns 0 or -errno. */
+int keep_map(const struct lw_settings *cfg, struct inbox **inbox);
+void keep_unmap(struct inbox *inbox);
+
+/* Wipes the request from keep and inbox. */
+void keep_forget_request(struct keep *k, struct inbox *in);
+
+/* Overwrites the stack below the caller and the vector registers, where
+ * copying left bytes of the request. */
+void keep_scrub_stack(void);
+
+#endif

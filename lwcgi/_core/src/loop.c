@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+#include "loop.h"
+
+#include "conn.h"
+#include "relay.h"
+#include "report.h"
+#include "request.h"
+#include "sys.h"
+#include "task.h"
+
+static int wait_ms(const struct keep *k)
+{
+    uint64_t now;
+
+    if (k->stopping)
+        return 0;
+    if (!k->next_deadline_ns)
+        return -1;
+    now = now_ns();
+    return now < k->next_deadline_ns ? (int)((k->next_deadline_ns - now) / 1000000) + 1 : 0;
+}
+
+/* Fills the batch of events. Returns 0, or -errno. An empty batch while
+ * stopping means that no request is left to serve. */
+static int next_batch(struct keep *k)
+{
+    long n = sys_epoll_wait(k->epoll, k->ready, KEEP_BATCH, wait_ms(k));
+
+    k->ready_at = 0;
+    k->ready_count = n > 0 ? (uint32_t)n : 0;
+    conn_expire(k, now_ns());
+    return n < 0 && n != -EINTR ? (int)n : 0;
+}
+
+static int is_ready(int outcome)
+{
+    return outcome == REQUEST_READY;
+}
+
+/* Deals with one event. Returns 1 where a request is ready. */
+static int handle(struct keep *k, struct inbox *in, const struct epoll_event *ev)
+{
+    int fd = fd_of(ev);
+    uint64_t count;
+
+    switch (source_of(ev)) {
+    case SOURCE_LISTENER:
+        if (k->stopping)
+            return 0;
+        fd = conn_accept(k, fd);
+        return fd >= 0 && is_ready(request_read(k, in, fd));
+    case SOURCE_QUEUE:
+        if (k->stopping)
+            return 0;
+        fd = conn_take(k);
+        return fd >= 0 && is_ready(request_read(k, in, fd));
+    case SOURCE_SIGNAL:
+        relay_signals(k);
+        task_reap_strays();
+        if (k->stopping)
+            conn_listen(k, 0);
+        return 0;
+    case SOURCE_WAKE:
+        sys_read(fd, &count, sizeof count);
+        conn_listen(k, 0);
+        return 0;
+    default:
+        /* The batch may name a connection that was closed since. */
+        if (k->conns[fd].state != CONN_IDLE && k->conns[fd].state != CONN_READING)
+            return 0;
+        return is_ready(request_read(k, in, fd));
+    }
+}
+
+int loop_next(struct keep *k, struct inbox *in)
+{
+    for (;;) {
+        int ret;
+
+        if (k->quick || k->replace)
+            return 0;
+        if (k->ready_at < k->ready_count) {
+            if (handle(k, in, &k->ready[k->ready_at++]))
+                return 1;
+            continue;
+        }
+        ret = next_batch(k);
+        if (ret)
+            return ret;
+        if (k->stopping && k->ready_count == 0)
+            return 0;
+    }
+}

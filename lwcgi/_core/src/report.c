@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+#include "report.h"
+
+#include <string.h>
+
+#include "sys.h"
+
+struct text report_start(struct keep *k, char level)
+{
+    struct text t = {k->text, k->text + KEEP_TEXT};
+
+    *t.at++ = level;
+    *t.at++ = ' ';
+    return t;
+}
+
+static void name(struct keep *k, struct text *t)
+{
+    text_str(t, "w");
+    text_num(t, (uint64_t)k->cfg.worker);
+    text_str(t, "-");
+    text_pad(t, k->rq.number, 6);
+}
+
+static void pair_value(struct text *t, const struct pair *p, uint32_t most)
+{
+    if (p->value_len == 0)
+        text_str(t, "-");
+    else
+        text_escaped(t, p->value, p->value_len < most ? p->value_len : most);
+}
+
+struct text report_request(struct keep *k, char level)
+{
+    struct text t = report_start(k, level);
+
+    name(k, &t);
+    text_str(&t, " ");
+    pair_value(&t, &k->rq.known.method, 32);
+    text_str(&t, " ");
+    pair_value(&t, &k->rq.known.uri, 512);
+    text_str(&t, ": ");
+    return t;
+}
+
+void report_send(struct keep *k, struct text *t)
+{
+    size_t len = (size_t)(t->at - k->text);
+
+    sys_send(k->cfg.events_fd, k->text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    memset(k->text, 0, len);
+}
+
+void report(struct keep *k, char level, const char *line)
+{
+    struct text t = report_start(k, level);
+
+    text_str(&t, line);
+    report_send(k, &t);
+}
+
+void report_access(struct keep *k)
+{
+    static const char *const engines[] = {[ENGINE_NONE] = "none", [ENGINE_FORK] = "fork"};
+    const struct request *rq = &k->rq;
+    struct text t = {k->text, k->text + KEEP_TEXT - 1};
+    uint64_t us;
+
+    if (k->cfg.access_log_fd < 0)
+        return;
+    us = (now_ns() - rq->started_ns) / 1000;
+    pair_value(&t, &rq->known.remote_addr, 64);
+    text_str(&t, " - - [");
+    text_time(&t);
+    text_str(&t, "] \"");
+    pair_value(&t, &rq->known.method, 32);
+    text_str(&t, " ");
+    pair_value(&t, &rq->known.uri, 2048);
+    text_str(&t, " ");
+    pair_value(&t, &rq->known.protocol, 32);
+    text_str(&t, "\" ");
+    text_pad(&t, rq->status, 3);
+    text_str(&t, " ");
+    text_num(&t, rq->bytes_out);
+    text_str(&t, " ");
+    text_num(&t, us / 1000000);
+    text_str(&t, ".");
+    text_pad(&t, us % 1000000, 6);
+    text_str(&t, " ");
+    name(k, &t);
+    text_str(&t, " ");
+    text_str(&t, engines[k->cfg.engine]);
+    *t.at++ = '\n';
+    sys_write(k->cfg.access_log_fd, k->text, (size_t)(t.at - k->text));
+    memset(k->text, 0, (size_t)(t.at - k->text));
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the root tells the world: lines for the supervisor's log, and the
+ * access log.
+ */
+#ifndef LWCGI_REPORT_H
+#define LWCGI_REPORT_H
+
+#include "keep.h"
+#include "text.h"
+
+/* Starts a line of level 'D', 'I', 'W' or 'E' in the keep's text buffer. */
+struct text report_start(struct keep *k, char level);
+/* … naming the current request: "w1-000012 GET /path: ". */
+struct text report_request(struct keep *k, char level);
+/* Sends the line to the supervisor. Where its socket is full the line is
+ * dropped: the root never waits for a log. */
+void report_send(struct keep *k, struct text *t);
+/* A whole line in one call. */
+void report(struct keep *k, char level, const char *line);
+
+/* One line of the access log for the current request. */
+void report_access(struct keep *k);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The steps that keep the promises, by name. In a normal build STEP(X) is
+ * nothing. A build with -DLWCGI_MUTATIONS, used by the tests alone, can leave
+ * one out, and a contract test must then fail: a step no test misses is either
+ * not needed or not tested.
+ */
+#ifndef LWCGI_STEP_H
+#define LWCGI_STEP_H
+
+enum step {
+    STEP_WIPE_REQUEST,   /* the inbox is wiped after each request */
+    STEP_HIDE_KEEP,      /* the keep is not inherited */
+    STEP_SCRUB_STACK,    /* nor what the root's calls left on the stack */
+    STEP_CLOSE_ROOT_FDS, /* a context holds none of the root's descriptors */
+    STEP_REOPEN_FILES,   /* files open at the snapshot are the context's own */
+    STEP_RESTORE_MASK,   /* the application's signal mask, not the root's */
+    STEP_RESTORE_DUMPABLE,
+    STEP_LIMIT_MEMORY,
+    STEP_DIE_WITH_ROOT,
+    STEP_KILL_LEFTOVERS,
+    STEP_ANSWER_CRASH,   /* 500 for a context that died before its headers */
+    STEP_CUT_CONNECTION, /* close after an abnormal end */
+    STEP_TIME_LIMIT,
+    STEP_NOTICE_GONE, /* a client that goes away stops the context */
+    STEP_HIDE_ROOT,   /* the root's memory cannot be read through /proc */
+    STEP_COUNT,
+};
+
+#ifdef LWCGI_MUTATIONS
+extern unsigned char lw_skipped[STEP_COUNT];
+#define STEP(name) if (!lw_skipped[STEP_##name])
+#else
+#define STEP(name)
+#endif
+
+#endif

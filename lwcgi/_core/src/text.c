@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+#include "text.h"
+
+#include <time.h>
+
+static void put(struct text *t, char c)
+{
+    if (t->at < t->end)
+        *t->at++ = c;
+}
+
+void text_str(struct text *t, const char *s)
+{
+    while (*s)
+        put(t, *s++);
+}
+
+void text_pad(struct text *t, uint64_t n, int width)
+{
+    char digits[20];
+    int len = 0;
+
+    do {
+        digits[len++] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n);
+    for (; width > len; width--)
+        put(t, '0');
+    while (len)
+        put(t, digits[--len]);
+}
+
+void text_num(struct text *t, uint64_t n)
+{
+    text_pad(t, n, 1);
+}
+
+void text_escaped(struct text *t, const uint8_t *s, size_t len)
+{
+    static const char hex[] = "0123456789abcdef";
+    size_t i;
+
+    for (i = 0; i < len; i++) {
+        if (s[i] >= 0x20 && s[i] < 0x7f && s[i] != '"' && s[i] != '\\') {
+            put(t, (char)s[i]);
+        } else if (t->end - t->at >= 4) {
+            put(t, '\\');
+            put(t, 'x');
+            put(t, hex[s[i] >> 4]);
+            put(t, hex[s[i] & 15]);
+        }
+    }
+}
+
+/* Days since 1970-01-01 as a date of the Gregorian calendar. */
+static void civil(int64_t days, unsigned *year, unsigned *month, unsigned *day)
+{
+    int64_t shifted = days + 719468; /* since 0000-03-01 */
+    int64_t era = shifted / 146097;
+    unsigned of_era = (unsigned)(shifted - era * 146097);
+    unsigned year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    unsigned of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    unsigned from_march = (5 * of_year + 2) / 153;
+
+    *day = of_year - (153 * from_march + 2) / 5 + 1;
+    *month = from_march < 10 ? from_march + 3 : from_march - 9;
+    *year = year_of_era + (unsigned)era * 400 + (*month <= 2);
+}
+
+void text_time(struct text *t)
+{
+    struct timespec now;
+    unsigned year, month, day, second;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    civil(now.tv_sec / 86400, &year, &month, &day);
+    second = (unsigned)(now.tv_sec % 86400);
+    text_pad(t, year, 4);
+    put(t, '-');
+    text_pad(t, month, 2);
+    put(t, '-');
+    text_pad(t, day, 2);
+    put(t, 'T');
+    text_pad(t, second / 3600, 2);
+    put(t, ':');
+    text_pad(t, second / 60 % 60, 2);
+    put(t, ':');
+    text_pad(t, second % 60, 2);
+    put(t, 'Z');
+}

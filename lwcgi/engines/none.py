@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: MIT
+"""The `none` engine: one long-lived serving process, as in other servers."""
+
+from __future__ import annotations
+
+from .. import _core
+from .base import Engine
+
+ENGINE = Engine(
+    name="none",
+    number=_core.ENGINE_NONE,
+    isolates=False,
+    summary="requests share one process and see each other's state; for comparison only",
+)
