@@ -136,6 +136,7 @@ class Core:
         if len(settings.listeners) > MAX_LISTENERS:
             raise ValueError(f"at most {MAX_LISTENERS} listening addresses")
         self._worker = settings.worker
+        self._frozen = False
         cfg = ffi.new("struct lw_settings *")
         for name in CoreSettings.__dataclass_fields__:
             if name != "listeners":
@@ -155,9 +156,6 @@ class Core:
         ret = lib.lw_arm(list(descriptors), len(descriptors), bad)
         about = f"descriptor {bad[0]} cannot be opened anew" if bad[0] >= 0 else "arming"
         _check(ret, about)
-        # The frozen point lies in the middle of a fork: hooks that run before
-        # one have run, and each context runs those of a child.
-        lib.lw_python_before_fork()
 
     def next(self) -> int:
         """Wait for a request: STOP, REQUEST or FRESH. See core.h, lw_next.
@@ -165,7 +163,14 @@ class Core:
         Raises:
             OSError: the worker cannot go on and must be replaced.
         """
+        if not self._frozen:
+            # The frozen point lies in the middle of a fork: hooks that run before
+            # one have run, and each context runs those of a child.
+            lib.lw_python_before_fork()
+            self._frozen = True
         ret: int = lib.lw_next()
+        if ret <= STOP:
+            lib.lw_python_after_fork_parent()
         _check(ret, "the worker cannot go on")
         return ret
 

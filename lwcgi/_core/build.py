@@ -12,9 +12,12 @@ FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wconversion", "-D_GNU_SOURCE
 
 ffibuilder = FFI()
 cdef = (HERE / "core.cdef.h").read_text()
-# The tests alone build this variant: it can leave a clean-up step out.
+LINK_FLAGS = ["-Wl,-z,now"]  # no lazy binding: resolving later would write to the snapshot
+# The tests alone build this variant: it can leave a clean-up step out, and stops at undefined
+# behaviour.
 if os.environ.get("LWCGI_MUTATIONS"):
-    FLAGS.append("-DLWCGI_MUTATIONS")
+    FLAGS += ["-DLWCGI_MUTATIONS", "-fsanitize=undefined", "-fno-sanitize-recover=all"]
+    LINK_FLAGS.append("-fsanitize=undefined")
     cdef += (HERE / "mutations.cdef.h").read_text()
 ffibuilder.cdef(cdef)
 ffibuilder.set_source(
@@ -23,8 +26,7 @@ ffibuilder.set_source(
     sources=[os.path.relpath(path, HERE.parent.parent) for path in SOURCES],
     include_dirs=[os.path.relpath(HERE / "src", HERE.parent.parent)],
     depends=[os.path.relpath(path, HERE.parent.parent) for path in (HERE / "src").glob("*.h")],
-    # No lazy binding: resolving a symbol later would write to the snapshot.
-    extra_link_args=["-Wl,-z,now"],
+    extra_link_args=LINK_FLAGS,
     extra_compile_args=FLAGS,
 )
 

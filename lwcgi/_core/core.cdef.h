@@ -54,6 +54,7 @@ void lw_leave(void);
 void lw_app_runs(void);
 void lw_app_ran(void);
 void lw_python_before_fork(void);
+void lw_python_after_fork_parent(void);
 void lw_python_after_fork_child(void);
 const struct counters *lw_counters(void);
 void lw_close(void);

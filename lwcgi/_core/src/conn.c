@@ -68,7 +68,10 @@ int conn_rebuild(struct keep *k, int extra, int extra_source)
             continue;
         k->open_conns++;
         c->polled = 0;
-        conn_wait(k, fd, c->state);
+        if (c->state == CONN_BUSY) /* it died before it put this one away */
+            conn_close(k, fd);
+        else
+            conn_wait(k, fd, c->state);
     }
     return k->stopping ? conn_listen(k, 0) : 0;
 }

@@ -19,6 +19,7 @@
 
 /* Part of CPython's stable ABI (3.7 and later). */
 extern void PyOS_BeforeFork(void);
+extern void PyOS_AfterFork_Parent(void);
 extern void PyOS_AfterFork_Child(void);
 extern int PyGILState_Ensure(void);
 extern void PyGILState_Release(int);
@@ -98,13 +99,20 @@ int lw_arm(const int *fds, int count, int *bad)
 {
     struct keep *k = inbox->keep;
     struct frozen *f = &inbox->frozen;
-    int ret;
+    int ret, parent;
 
     *bad = -1;
     ret = files_record(f, fds, count, bad);
     if (ret)
         return ret;
     *bad = -1;
+    parent = sys_getppid();
+    /* When the snapshot process dies the worker ends at once, but in order. */
+    ret = (int)sys_prctl(PR_SET_PDEATHSIG, SIGINT);
+    if (!ret && sys_getppid() != parent)
+        ret = -ESRCH;
+    if (ret)
+        return ret;
     f->root_pid = sys_getpid();
     f->dumpable = (int32_t)sys_prctl(PR_GET_DUMPABLE, 0);
     k->session = sys_getsid(0);
@@ -256,6 +264,14 @@ void lw_python_before_fork(void)
     int state = PyGILState_Ensure();
 
     PyOS_BeforeFork();
+    PyGILState_Release(state);
+}
+
+void lw_python_after_fork_parent(void)
+{
+    int state = PyGILState_Ensure();
+
+    PyOS_AfterFork_Parent();
     PyGILState_Release(state);
 }
 

@@ -60,8 +60,10 @@ void lw_app_runs(void);
 void lw_app_ran(void);
 
 /* CPython's fork hooks, for a snapshot that is taken in the middle of a fork:
- * `before` once in the root, `child` in every fresh context. */
+ * `before` once in the root, `child` in every fresh context, `parent` in the
+ * root when it is done. */
 void lw_python_before_fork(void);
+void lw_python_after_fork_parent(void);
 void lw_python_after_fork_child(void);
 
 /* The root's counters, for the log line at its end. */

@@ -172,6 +172,7 @@ static int watch(struct guard *g)
             return 0;
         if (p[1].revents) {
             relay_signals(k);
+            task_reap_strays(g->pid);
             if (k->quick)
                 sys_pidfd_send_signal(g->pidfd, SIGKILL);
             else if (k->stopping && !was)

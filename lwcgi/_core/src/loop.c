@@ -56,7 +56,7 @@ static int handle(struct keep *k, struct inbox *in, const struct epoll_event *ev
         return fd >= 0 && is_ready(request_read(k, in, fd));
     case SOURCE_SIGNAL:
         relay_signals(k);
-        task_reap_strays();
+        task_reap_strays(0);
         if (k->stopping)
             conn_listen(k, 0);
         return 0;

@@ -387,7 +387,7 @@ static void settle(struct relay *r)
     struct text t;
 
     if (r->gone) {
-        t = report_request(k, 'I');
+        t = report_request(k, 'D');
         text_str(&t, "the client went away");
         report_send(k, &t);
         if (k->rq.body == BODY_ABORTED && !k->rq.headers_sent)

@@ -35,9 +35,17 @@ static int reap_dead(void)
     }
 }
 
-void task_reap_strays(void)
+void task_reap_strays(int context)
 {
-    reap_dead();
+    for (;;) {
+        siginfo_t info = {0};
+        struct ending how;
+        long ret = sys_waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL);
+
+        if (ret < 0 || info.si_pid == 0 || info.si_pid == context)
+            return;
+        task_reap(info.si_pid, &how);
+    }
 }
 
 /* Kills one child and waits until it is dead, since its own children come to

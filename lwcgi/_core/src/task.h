@@ -25,7 +25,8 @@ int task_reap(int pid, struct ending *how);
  * -errno where that cannot be achieved (the worker must then be replaced). */
 int task_sweep(struct keep *k);
 
-/* Reaps dead children that are nobody's context (detached ones). */
-void task_reap_strays(void);
+/* Reaps dead children that are not `context` (0: there is none): detached
+ * processes, and orphans of a serving child. */
+void task_reap_strays(int context);
 
 #endif

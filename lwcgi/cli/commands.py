@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""The commands: words to objects, errors to messages and exit codes."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from .. import __version__
+from ..errors import ConfigError, LwcgiError
+from ..supervisor import machine, sockets
+from ..supervisor.logs import Log, escape
+from ..supervisor.master import Master
+from . import nginx, options
+
+_EXIT_CODES = """\b
+Exit codes:
+  0  stopped as told
+  1  an error in lwcgi itself
+  2  a wrong option, variable or configuration file
+  3  the application cannot be found, imported or started
+  4  an address cannot be used
+  5  the application holds something that cannot be frozen
+  6  this machine or this Python is not supported
+"""
+
+
+@click.group(epilog=_EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Serve a WSGI application over FastCGI, every request from the same frozen state."""
+
+
+@cli.command(epilog=_EXIT_CODES)
+@options.options(app_required=True)
+def run(app: str | None, no_warmup: bool, **values: Any) -> None:
+    """Serve the application MODULE:CALLABLE until a signal stops it.
+
+    SIGTERM and SIGQUIT let requests end, SIGINT does not. Every option can also be given as
+    an environment variable (LWCGI_BIND for --bind) or in lwcgi.toml (bind = "unix:/run/a").
+    """
+    machine.refuse_unsupported()
+    settings = options.settings(app, no_warmup, values)
+    Master(settings, Log(level=settings.log_level)).run()
+
+
+@cli.command(epilog=_EXIT_CODES)
+@options.options(app_required=False)
+def check(app: str | None, no_warmup: bool, **values: Any) -> None:
+    """Tell what this machine can do; with MODULE:CALLABLE, whether that can be frozen."""
+    machine.refuse_unsupported()
+    for what, value in machine.describe():
+        click.echo(f"{what:<12} {value}")
+    for name, available, remark in machine.table():
+        click.echo(f"engine {name:<8}{'yes' if available else 'no':<4} {remark}")
+    engine, why = machine.choose(values["engine"])
+    click.echo(f"would use    {engine.name}: {why}")
+    if app:
+        settings = options.settings(app, no_warmup, values)
+        notes = Master(settings, Log(level=settings.log_level), check=True).run()
+        if notes is None:
+            raise click.Abort
+        for note in notes:
+            click.echo(f"application  {escape(note)}")
+        click.echo(f"application  {settings.app} loads, warms up and can be frozen")
+
+
+@cli.command("nginx", epilog=_EXIT_CODES)
+@options.options(app_required=True)
+def print_nginx(app: str | None, no_warmup: bool, **values: Any) -> None:
+    """Print an nginx server block for the same options as `run`.
+
+    It belongs inside the http block, for example in a file of /etc/nginx/conf.d.
+    """
+    settings = options.settings(app, no_warmup, values)
+    name = "lwcgi_" + re.sub(r"\W", "_", settings.app.partition(":")[0], flags=re.ASCII)
+    servers = [_reachable(sockets.parse(text)) for text in settings.bind]
+    block = nginx.server_block(
+        name, servers, settings.script_name, settings.timeout, settings.max_body
+    )
+    click.echo(block, nl=False)
+
+
+def _reachable(address: sockets.Address) -> str:
+    """Return where nginx, on this machine, finds *address*."""
+    if address.path:
+        return str(address)
+    if not address.port:
+        raise ConfigError(f"{address} has no port yet", "name a port with --bind")
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+    return str(sockets.Address(host=here.get(address.host, address.host), port=address.port))
+
+
+@cli.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(f"lwcgi {__version__}")
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    sys.exit(_main())
+
+
+def _main() -> int:
+    try:
+        cli.main(prog_name="lwcgi", standalone_mode=False)
+    except LwcgiError as error:
+        _explain(error)
+        return error.exit_code
+    except click.BadParameter as error:
+        told = click.BadParameter(error.message + _source(error), error.ctx, error.param)
+        told.show()
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    return 0
+
+
+def _explain(error: LwcgiError) -> None:
+    for line in error.traceback.rstrip().split("\n") if error.traceback else []:
+        click.echo(escape(line), err=True)
+    click.echo(f"lwcgi: error: {escape(error.cause)}", err=True)
+    for line in error.remedy.split("\n") if error.remedy else []:
+        click.echo(f"lwcgi: remedy: {escape(line)}", err=True)
+
+
+def _source(error: click.BadParameter) -> str:
+    """Return where a wrong value came from, when that is not the command line."""
+    name = error.param.name if error.param else None
+    if error.ctx is None or name is None:
+        return ""
+    source = error.ctx.get_parameter_source(name)
+    if source is ParameterSource.ENVIRONMENT:
+        return f" (from the environment, LWCGI_{name.upper()})"
+    if source is ParameterSource.DEFAULT_MAP:
+        return f" (from {error.ctx.obj})"
+    return ""

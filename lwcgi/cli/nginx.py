@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""The nginx configuration that goes with a gateway's settings."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+_KEPT_CONNECTIONS = 32
+# nginx waits a little longer than lwcgi, so that it is lwcgi that reports a timeout.
+_MARGIN_SECONDS = 5
+_NO_LIMIT = "1d"
+
+
+def server_block(
+    name: str, servers: Sequence[str], script_name: str, timeout: float, max_body: int
+) -> str:
+    """Return an upstream and a server block, to be included inside nginx's http block.
+
+    Parameters:
+        name: of the upstream, a word.
+        servers: addresses as nginx writes them, ``unix:/path`` or ``host:port``.
+        script_name: mount point of the application; empty for the whole site.
+        timeout: seconds a request may take; 0 for no limit.
+        max_body: bytes of one request body.
+    """
+    upstream = "\n".join(f"    server {_quoted(server)};" for server in servers)
+    wait = f"{math.ceil(timeout) + _MARGIN_SECONDS}s" if timeout else _NO_LIMIT
+    # A prefix location would also take /app2 for /app.
+    location = f"~ {_quoted(f'^{re.escape(script_name)}(/|$)')}" if script_name else "/"
+    return f"""\
+upstream {name} {{
+{upstream}
+    keepalive {_KEPT_CONNECTIONS};
+}}
+
+server {{
+    listen 8000;
+    client_max_body_size {max_body};
+
+    location {location} {{
+        include fastcgi_params;
+        fastcgi_pass {name};
+        fastcgi_keep_conn on;
+        fastcgi_read_timeout {wait};
+    }}
+}}
+"""
+
+
+def _quoted(word: str) -> str:
+    """Return *word* as one token of nginx's configuration."""
+    if re.fullmatch(r"[\w./:\[\]-]+", word, re.ASCII):
+        return word
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

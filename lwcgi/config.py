@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: MIT
+"""The settings of one gateway: a frozen dataclass, its defaults and its checks.
+
+Where values come from (flags, environment, files) is the command line's business.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from .errors import ConfigError
+
+ENGINES = ("auto", "fork", "none")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+MOST_ADDRESSES = 16
+ALLOWANCES = ("thread", "socket", "pipe", "event", "shared-mapping", "file")
+
+_SIZE_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+_DURATION_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+# One year: longer is a mistake, and would overflow the timers below.
+_LONGEST = 365 * 24 * 3600.0
+_LARGEST = 1 << 62
+
+
+def parse_size(text: str) -> int:
+    """Return the number of bytes in *text*: ``4096``, ``64k``, ``16m`` or ``1g`` (powers of 1024).
+
+    Raises:
+        ValueError: it is not a size.
+    """
+    match = re.fullmatch(r"(\d{1,19})\s*([kmg]?)(?:i?b)?", text.strip().lower(), re.ASCII)
+    size = int(match[1]) * _SIZE_UNITS[match[2]] if match else _LARGEST + 1
+    if size > _LARGEST:
+        raise ValueError(f"{text!r} is not a size; write bytes or 64k, 16m, 1g")
+    return size
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds in *text*: ``30``, ``500ms``, ``30s``, ``2m`` or ``1h``.
+
+    Raises:
+        ValueError: it is not a duration, or one of more than a year.
+    """
+    match = re.fullmatch(r"(\d{1,19}(?:\.\d{1,9})?)\s*(|ms|s|m|h)", text.strip().lower(), re.ASCII)
+    seconds = float(match[1]) * _DURATION_UNITS[match[2]] if match else _LONGEST + 1
+    if seconds > _LONGEST:
+        raise ValueError(f"{text!r} is not a duration; write seconds or 500ms, 30s, 2m, 1h")
+    return seconds
+
+
+def default_workers() -> int:
+    """Return the number of cores this process may run on (sched_getaffinity(2))."""
+    return len(os.sched_getaffinity(0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything a gateway is told, checked.
+
+    Parameters:
+        app: the application as ``module:callable``.
+        factory: the callable makes the application instead of being it.
+        chdir: directory to enter before loading; None stays where the command was started.
+        pythonpath: directories put in front of ``sys.path``.
+        bind: addresses to listen on, ``unix:PATH`` or ``HOST:PORT``.
+        allow_remote: TCP addresses other than loopback are wanted.
+        backlog: length of each listener's queue, in connections (listen(2)).
+        workers: number of worker processes.
+        engine: one of ENGINES.
+        script_name: mount point of the application, ``""`` or ``/path``.
+        warmup: paths requested once before freezing; empty for none.
+        timeout: seconds one request may take; 0 for no limit.
+        graceful_timeout: seconds that requests get to end when stopping.
+        max_request_memory: bytes of address space a request may add; 0 for no limit.
+        max_params: bytes of FastCGI parameters of one request.
+        max_body: bytes of one request body.
+        after_response_timeout: seconds the after_response hooks may take.
+        log_level: one of LOG_LEVELS.
+        access_log: a file's path, ``-`` for standard output, None for no access log.
+        allow: what the snapshot gate lets pass, of ALLOWANCES.
+
+    Raises:
+        ConfigError: a value is out of its range.
+    """
+
+    app: str
+    factory: bool = False
+    chdir: str | None = None
+    pythonpath: tuple[str, ...] = ()
+    bind: tuple[str, ...] = ("127.0.0.1:9000",)
+    allow_remote: bool = False
+    backlog: int = 2048
+    workers: int = field(default_factory=default_workers)
+    engine: str = "auto"
+    script_name: str = ""
+    warmup: tuple[str, ...] = ("/",)
+    timeout: float = 30.0
+    graceful_timeout: float = 30.0
+    max_request_memory: int = 0
+    max_params: int = 128 << 10
+    max_body: int = 1 << 30
+    after_response_timeout: float = 2.0
+    log_level: str = "info"
+    access_log: str | None = None
+    allow: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_application_name(self.app)
+        _check_mount(self.script_name)
+        for path in self.warmup:
+            if not path.startswith("/"):
+                raise ConfigError(
+                    f"warmup path {path!r} does not start with a slash",
+                    f"write --warmup /{path}",
+                )
+        if not 1 <= len(self.bind) <= MOST_ADDRESSES:
+            raise ConfigError(
+                f"{len(self.bind)} addresses to listen on",
+                f"give --bind unix:PATH or --bind HOST:PORT, 1 to {MOST_ADDRESSES} times",
+            )
+        _check_choice("engine", self.engine, ENGINES)
+        _check_choice("log-level", self.log_level, LOG_LEVELS)
+        for name in self.allow:
+            _check_choice("allow", name, ALLOWANCES)
+        _check_range("workers", self.workers, 1, 1024)
+        _check_range("backlog", self.backlog, 1, 1 << 20)
+        # The lower bound is what a plain request of nginx needs.
+        _check_range("max-params", self.max_params, 4096, 64 << 20)
+
+    def to_json(self) -> str:
+        """Return the settings as one JSON object; `from_json` reads it back."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Settings:
+        """Return the settings that `to_json` wrote.
+
+        Raises:
+            ConfigError: a value is out of its range.
+            ValueError: *text* is not a JSON object of settings.
+        """
+        raw = json.loads(text)
+        known = {setting.name for setting in fields(cls)}
+        if not isinstance(raw, dict) or not raw.keys() <= known:
+            raise ValueError("not an object of settings")
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()
+        }
+        return cls(**values)
+
+
+def _check_application_name(app: str) -> None:
+    module, colon, name = app.partition(":")
+    example = "write MODULE:CALLABLE, for example myproject.wsgi:application"
+    if "/" in module or module.endswith(".py"):
+        stem = module.removesuffix(".py").strip("/").rpartition("/")[2] or "myproject"
+        raise ConfigError(
+            f"{app!r} names a file, a module is needed",
+            f"write {stem}:{name or 'application'}, with --chdir or --pythonpath for its directory",
+        )
+    if not colon or not module or not name:
+        raise ConfigError(f"{app!r} does not name a callable in a module", example)
+    for word in (*module.split("."), *name.split(".")):
+        if not word.isidentifier():
+            raise ConfigError(f"{app!r} is not a Python name: {word!r} cannot be one", example)
+
+
+def _check_mount(script_name: str) -> None:
+    if script_name and (not script_name.startswith("/") or script_name.endswith("/")):
+        raise ConfigError(
+            f"script-name {script_name!r} is not a mount point",
+            f"write it with a leading and no trailing slash: /{script_name.strip('/')}",
+        )
+
+
+def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ConfigError(f"{option} {value!r} is unknown", f"choose one of {', '.join(choices)}")
+
+
+def _check_range(option: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise ConfigError(f"{option} {value} is out of range", f"choose {low} to {high}")

@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: MIT
+"""The workers of a snapshot process: forked from its frozen state, watched, replaced, stopped.
+
+Nothing here installs a signal handler: a worker must see signals as the application left
+them. Deaths arrive through pidfds, orders and the master's death through the control socket.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ..errors import BY_EXIT_CODE, ApplicationError, EngineError, GateError, LwcgiError
+from . import processes, wire
+from .backoff import Backoff
+
+# How long workers get after SIGINT before they are killed.
+QUICK_SECONDS = 2.0
+# A zombie nobody announced (an orphan of a worker) is collected after this long.
+_TICK_SECONDS = 1.0
+_TRIES_AT_START = 3
+_HOPELESS = (ApplicationError.exit_code, GateError.exit_code, EngineError.exit_code)
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
+
+
+@dataclass
+class _Slot:
+    """One worker's place: its present process, if any, and when the next one is due."""
+
+    number: int
+    pid: int = 0
+    pidfd: int = -1
+    ready_fd: int = -1
+    ready: bool = False
+    started: float = 0.0
+    due: float = 0.0
+    backoff: Backoff = field(default_factory=Backoff)
+
+
+class Crew:
+    """The workers.
+
+    Parameters:
+        count: how many there are.
+        serve: runs in a new worker with its number, the descriptor it announces itself on,
+            and a function to call once it serves; returns the worker's exit code.
+        log: takes level and text.
+        control: descriptor of the control socket.
+        graceful_timeout: seconds the workers get to end their requests in a graceful stop.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        serve: Callable[[int, int, Callable[[], None]], int],
+        log: Callable[[str, str], None],
+        control: int,
+        graceful_timeout: float,
+    ) -> None:
+        self._serve = serve
+        self._log = log
+        self._control = control
+        self._graceful_timeout = graceful_timeout
+        self._slots = [_Slot(number) for number in range(1, count + 1)]
+        # Helpers that the application started while it was loaded stay.
+        self._kept = {process.pid for process in processes.children(os.getsid(0))}
+        self._owner = os.getpid()
+        self._complete = False
+        self._failures = 0
+        self._failure: LwcgiError | None = None
+        # What is left to do in a stop: (signal, seconds until the next step).
+        self._steps: list[tuple[int, float]] | None = None
+        self._step_at = 0.0
+
+    def run(self) -> None:
+        """Serve until told to stop, or until the master is gone.
+
+        Raises:
+            LwcgiError: the workers cannot start.
+        """
+        self._tell(wire.frozen())
+        try:
+            while self._steps is None or any(slot.pid for slot in self._slots):
+                self._fork_due()
+                self._wait()
+                self._step()
+        finally:
+            self._kill_everything()
+        if self._failure:
+            raise self._failure
+
+    def _fork_due(self) -> None:
+        for slot in self._slots:
+            if self._steps is None and not slot.pid and slot.due <= time.monotonic():
+                self._fork(slot)
+
+    def _fork(self, slot: _Slot) -> None:
+        slot.started, slot.ready = time.monotonic(), False
+        ready, announce = os.pipe()
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            with warnings.catch_warnings():
+                # Python 3.12 warns of native threads such as those of BLAS, which restart.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                pid = os.fork()
+        except Exception as error:  # noqa: BLE001 - hooks of the application run at fork
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            os.close(ready)
+            os.close(announce)
+            self._died(slot, f"could not be forked ({error})", 0)
+            return
+        if pid == 0:
+            try:
+                os.close(ready)
+                self._be_worker(slot.number, announce, mask)
+            finally:
+                # An interrupt may cut the inner end short; nothing gets past this one.
+                os._exit(1)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        os.close(announce)
+        slot.pid, slot.ready_fd = pid, ready
+        slot.pidfd = os.pidfd_open(pid)
+
+    def _be_worker(self, number: int, announce: int, mask: set[int]) -> None:
+        """Serve as worker *number*; ends the process."""
+        code = 1
+        try:
+            os.close(self._control)
+            for slot in self._slots:
+                for fd in (slot.pidfd, slot.ready_fd):
+                    if fd >= 0:
+                        os.close(fd)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+            def ready() -> None:
+                # From here on the core watches over us; before that, nobody did.
+                if os.getppid() != self._owner:
+                    os._exit(0)
+                os.write(announce, b"1")
+                os.close(announce)
+
+            code = self._serve(number, announce, ready)
+        except SystemExit as request:
+            code = request.code if isinstance(request.code, int) else 1
+        except LwcgiError as error:
+            code = error.exit_code
+            for text in filter(None, (error.cause, error.remedy)):
+                self._log("error", f"worker {number}: {text}")
+        except KeyboardInterrupt:
+            code = 0  # told to stop before the core took over
+        except BaseException:  # noqa: BLE001 - nothing may return into the parent's loop
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+
+    def _wait(self) -> None:
+        """Sleep until something happened or is due, and take it in."""
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        for slot in self._slots:
+            for fd in (slot.pidfd, slot.ready_fd):
+                if fd >= 0:
+                    poll.register(fd, select.POLLIN)
+        events = dict(poll.poll(self._patience() * 1000.0))
+        if self._control in events:
+            self._obey()
+        for slot in self._slots:
+            if slot.ready_fd in events:
+                self._heard(slot)
+        self._reap()
+
+    def _patience(self) -> float:
+        """Return the seconds until something is due."""
+        due = [slot.due for slot in self._slots if not slot.pid] if self._steps is None else []
+        if self._steps:
+            due.append(self._step_at)
+        now = time.monotonic()
+        return max(0.0, min([_TICK_SECONDS, *(moment - now for moment in due)]))
+
+    def _obey(self) -> None:
+        try:
+            datagram = os.read(self._control, wire.LARGEST_MESSAGE)
+        except BlockingIOError:
+            return
+        except OSError:
+            datagram = b""
+        if not datagram:
+            self._stop(quick=True)  # the master is gone
+        else:
+            message = wire.unpack_message(datagram)
+            if message.get("command") == "stop":
+                self._stop(quick=bool(message.get("quick")))
+
+    def _heard(self, slot: _Slot) -> None:
+        slot.ready = bool(os.read(slot.ready_fd, 1))
+        os.close(slot.ready_fd)
+        slot.ready_fd = -1
+        if slot.ready:
+            self._failures = 0
+        if not self._complete and all(slot.ready for slot in self._slots):
+            self._complete = True
+            pids = [slot.pid for slot in self._slots]
+            self._tell(wire.ready(pids))
+
+    def _tell(self, message: bytes) -> None:
+        try:
+            os.write(self._control, message)
+        except OSError:
+            pass  # the master is gone; reading the socket will say so
+
+    def _reap(self) -> None:
+        orphans = False
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            slot = next((slot for slot in self._slots if slot.pid == pid), None)
+            if slot is not None:
+                self._ended(slot, status)
+                orphans = True
+        if orphans:
+            self._kill_orphans()
+
+    def _ended(self, slot: _Slot, status: int) -> None:
+        if slot.ready_fd >= 0:  # it may have got ready and died since
+            self._heard(slot)
+        os.close(slot.pidfd)
+        pid, slot.pid, slot.pidfd = slot.pid, 0, -1
+        self._died(slot, f"(pid {pid}) {processes.describe(status)}", status)
+
+    def _died(self, slot: _Slot, how: str, status: int) -> None:
+        if self._steps is not None:
+            return
+        if not slot.ready and not self._complete:
+            self._failures += 1
+            code = os.waitstatus_to_exitcode(status)
+            if code in _HOPELESS or self._failures >= _TRIES_AT_START:
+                kind = BY_EXIT_CODE.get(code, EngineError) if code > 1 else EngineError
+                self._failure = kind(
+                    f"worker {slot.number} {how} before it was ready",
+                    "the log lines above say what happened; --log-level debug says more",
+                )
+                self._stop(quick=True)
+                return
+        slot.ready = False
+        now = time.monotonic()
+        delay = slot.backoff.died(now - slot.started)
+        slot.due = now + delay
+        when = f"in {delay:.1f} s" if delay else "now"
+        self._log("warning", f"worker {slot.number} {how}; its replacement starts {when}")
+
+    def _kill_orphans(self) -> None:
+        """Kill what a dead worker left in our session; what is left of that comes next tick."""
+        workers = {slot.pid for slot in self._slots}
+        orphans = [
+            process
+            for process in processes.children(os.getsid(0))
+            if process.pid not in workers and process.pid not in self._kept
+        ]
+        processes.send(orphans, signal.SIGKILL)
+
+    def _stop(self, quick: bool) -> None:
+        last = [(signal.SIGINT, QUICK_SECONDS), (signal.SIGKILL, QUICK_SECONDS)]
+        if self._steps is None:
+            self._steps = [*([] if quick else [(signal.SIGTERM, self._graceful_timeout)]), *last]
+            self._step_at = time.monotonic()
+        elif quick and len(self._steps) == len(last):  # in the middle of a graceful stop
+            self._step_at = time.monotonic()
+
+    def _step(self) -> None:
+        """Take the stop's next step when it is due."""
+        if not self._steps or time.monotonic() < self._step_at:
+            return
+        number, seconds = self._steps.pop(0)
+        left = [slot for slot in self._slots if slot.pid]
+        if left and number == signal.SIGKILL:
+            self._log("warning", f"{len(left)} workers did not end in time and are killed")
+        for slot in left:
+            try:
+                signal.pidfd_send_signal(slot.pidfd, number)
+            except ProcessLookupError:
+                pass
+        self._step_at = time.monotonic() + seconds
+
+    def _kill_everything(self) -> None:
+        """Leave no process of our session behind."""
+        gc.disable()
+        deadline = time.monotonic() + QUICK_SECONDS
+        while (left := processes.members(os.getsid(0))) and time.monotonic() < deadline:
+            processes.send(left, signal.SIGKILL)
+            time.sleep(0.01)

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""What comes in from below and goes to the log: events of ours, output of the application."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Callable
+
+from ..errors import ConfigError
+from . import wire
+from .logs import Lines, Log
+
+_CREDENTIALS = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
+# Bounds on what is taken in one go, so that a flood does not keep the master from its signals.
+_DATAGRAMS, _BYTES, _LAST_BYTES = 64, 64 << 10, 4 << 20
+
+
+class Intake:
+    """The receiving ends, and the sending ends that every snapshot process inherits.
+
+    Parameters:
+        log: where everything goes.
+    """
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._lines = Lines()
+        self.speaker = 0
+        """Pid that output is attributed to: the present snapshot process."""
+        self._events, self._events_in = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._events.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self._events.setblocking(False)
+        self._output, self._output_in = os.pipe()
+        os.set_blocking(self._output, False)
+        self.access_log = -1
+        """Descriptor of the access log; -1 for none."""
+
+    @property
+    def events(self) -> int:
+        """Descriptor for log lines (wire.pack_line)."""
+        return self._events_in.fileno()
+
+    @property
+    def output(self) -> int:
+        """Descriptor for what the application prints."""
+        return self._output_in
+
+    def open_access_log(self, path: str | None) -> None:
+        """Open the access log: a file's *path*, ``-`` for standard output, None for none.
+
+        Raises:
+            ConfigError: the file cannot be opened.
+        """
+        if path is None:
+            return
+        try:
+            if path == "-":
+                self.access_log = os.dup(1)
+            else:
+                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+                self.access_log = os.open(path, flags, 0o640)
+        except OSError as error:
+            raise ConfigError(
+                f"cannot open the access log {path}: {error.strerror}",
+                "check --access-log, and who may write there",
+            ) from error
+
+    def sources(self) -> list[tuple[int, Callable[[], object]]]:
+        """Return each descriptor to watch, and what to call when it is readable."""
+        return [(self._events.fileno(), self._take_events), (self._output, self._take_output)]
+
+    def drain(self) -> None:
+        """Take in what the dead have left, an unfinished last line included."""
+        self._take_events()
+        for _ in range(_LAST_BYTES // _BYTES):
+            if not self._take_output():
+                break
+        for line in self._lines.flush():
+            self._log.application(line, self.speaker)
+
+    def close(self) -> None:
+        """Close every descriptor."""
+        self._events.close()
+        self._events_in.close()
+        os.close(self._output)
+        os.close(self._output_in)
+        if self.access_log >= 0:
+            os.close(self.access_log)
+
+    def _take_events(self) -> None:
+        for _ in range(_DATAGRAMS):
+            try:
+                # Room for the credentials alone: descriptors sent along do not arrive.
+                datagram, extras, _, _ = self._events.recvmsg(
+                    wire.LARGEST_LINE, socket.CMSG_LEN(_CREDENTIALS.size)
+                )
+            except OSError:
+                return
+            if not datagram:
+                return
+            level, text = wire.unpack_line(datagram)
+            pid = _CREDENTIALS.unpack(extras[0][2])[0] if extras else 0
+            self._log.write(level, text, pid)
+
+    def _take_output(self) -> bool:
+        """Log the next lines of output; return whether there was anything."""
+        try:
+            data = os.read(self._output, _BYTES)
+        except BlockingIOError:
+            return False
+        for line in self._lines.feed(data):
+            self._log.application(line, self.speaker)
+        return bool(data)

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: MIT
+"""The snapshot process: loads the application, freezes it, and forks workers from that state.
+
+Started by the master as ``python -m lwcgi.supervisor.snapshot FD``, FD being the control
+socket; everything else comes with the first message on it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import os
+import select
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from socket import AF_UNIX, SOCK_SEQPACKET, socketpair
+from typing import TYPE_CHECKING
+
+from .. import gate, hooks, loader, renew, warmup, worker
+from ..config import Settings
+from ..errors import ApplicationError, GateError, LwcgiError
+from . import wire
+from .crew import Crew
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+
+@dataclass(frozen=True)
+class Orders:
+    """The first message: what to load, and the descriptors that were inherited."""
+
+    settings: Settings
+    listeners: list[int]
+    events: int
+    access_log: int
+    check: bool
+    control: int
+    queue_send: int
+    queue_recv: int
+
+    @classmethod
+    def receive(cls, control: int) -> Orders:
+        """Read the orders, which the master sent before it started us; make what workers share."""
+        message = wire.unpack_message(os.read(control, wire.LARGEST_MESSAGE))
+        if not message:
+            sys.exit("lwcgi.supervisor.snapshot is started by `lwcgi run`, not by hand")
+        listeners = message["listeners"]
+        assert isinstance(listeners, list)
+        # Made before the application is imported: it may replace functions of the library.
+        queue = socketpair(AF_UNIX, SOCK_SEQPACKET)
+        for end in queue:
+            end.setblocking(False)
+        return cls(
+            settings=Settings.from_json(str(message["settings"])),
+            listeners=[int(fd) for fd in listeners],
+            events=int(str(message["events"])),
+            access_log=int(str(message["access_log"])),
+            check=bool(message["check"]),
+            control=control,
+            queue_send=queue[0].detach(),
+            queue_recv=queue[1].detach(),
+        )
+
+    def descriptors(self) -> frozenset[int]:
+        """Return every descriptor that is ours, not the application's."""
+        single = {self.control, self.events, self.access_log, self.queue_send, self.queue_recv}
+        return frozenset({0, 1, 2, *self.listeners, *single}) - {-1}
+
+
+def main() -> None:
+    """Be the snapshot process; ends it, never returns."""
+    orders = Orders.receive(int(sys.argv[1]))
+    for fd in orders.descriptors() - {0, 1, 2}:
+        os.set_inheritable(fd, False)
+    _die_with_master(orders.control)
+    # Workers and requests end without flushing Python's buffers.
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    sys.argv = ["lwcgi"]
+    code = 0
+    try:
+        _work(orders)
+    except LwcgiError as error:
+        code = error.exit_code
+        _give_up(orders.control, error)
+    except BaseException as error:  # noqa: BLE001 - the master must hear of it
+        code = LwcgiError.exit_code
+        _give_up(orders.control, _unexpected(error))
+    finally:
+        # No exit handlers: requests never saw them run, and one that hangs would keep us.
+        os._exit(code)
+
+
+def _die_with_master(control: int) -> None:
+    """Have the kernel kill us when the master's end of *control* closes (F_SETSIG, fcntl(2)).
+
+    Only while application code runs here (PR_SET_PDEATHSIG would stay for good): afterwards
+    the crew sees the end, and first stops its workers.
+    """
+    fcntl.fcntl(control, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(control, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(control, fcntl.F_SETFL, fcntl.fcntl(control, fcntl.F_GETFL) | os.O_ASYNC)
+    poll = select.poll()
+    poll.register(control, 0)
+    if poll.poll(0):  # it closed before we asked
+        os._exit(1)
+
+
+def _outlive_master(control: int) -> None:
+    """Undo `_die_with_master`."""
+    fcntl.fcntl(control, fcntl.F_SETFL, fcntl.fcntl(control, fcntl.F_GETFL) & ~os.O_ASYNC)
+
+
+def _work(orders: Orders) -> None:
+    log = partial(wire.send_line, orders.events)
+    try:
+        application, notes = _freeze(orders, log)
+    finally:
+        _outlive_master(orders.control)
+    if orders.check:
+        _send(orders.control, wire.checked(notes))
+        return
+    for note in notes:
+        log("debug", note)
+    settings = orders.settings
+
+    def serve(number: int, announce: int, ready: Callable[[], None]) -> int:
+        plumbing = worker.Plumbing(
+            listeners=orders.listeners,
+            queue_send=orders.queue_send,
+            queue_recv=orders.queue_recv,
+            events=orders.events,
+            access_log=orders.access_log,
+            announce=announce,
+            number=number,
+        )
+        return worker.run(application, settings, plumbing, ready)
+
+    crew = Crew(settings.workers, serve, log, orders.control, settings.graceful_timeout)
+    gc.collect()
+    gc.freeze()
+    crew.run()
+
+
+def _freeze(orders: Orders, log: Callable[[str, str], None]) -> tuple[WSGIApplication, list[str]]:
+    """Return the application, ready to be frozen, and what is worth knowing about it."""
+    settings = orders.settings
+    application = loader.load(settings)
+    _warm_up(application, settings, log)
+    hooks.run_before_snapshot()
+    _pass_gate(orders)
+    notes = [f"renewed in every request: {what}" for what in renew.survey()]
+    threads = gate.native_threads()
+    if threads:
+        notes.append(f"{threads} native threads run; they must restart by themselves after fork")
+    return application, notes
+
+
+def _warm_up(
+    application: WSGIApplication, settings: Settings, log: Callable[[str, str], None]
+) -> None:
+    try:
+        warmup.run(application, settings.warmup, settings.script_name, log)
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise ApplicationError(
+            f"the application ended its process ({error!r}) in a warm-up request",
+            "warm up other paths with --warmup, or none with --no-warmup",
+            traceback.format_exc(),
+        ) from error
+
+
+def _pass_gate(orders: Orders) -> None:
+    findings = gate.inspect(orders.descriptors(), frozenset(orders.settings.allow))
+    if findings:
+        what = "; ".join(f"{finding.kind}: {finding.what}" for finding in findings)
+        remedies = dict.fromkeys(finding.remedy for finding in findings)
+        raise GateError(f"the application cannot be frozen: {what}", "\n".join(remedies))
+
+
+def _unexpected(error: BaseException) -> LwcgiError:
+    summary = traceback.format_exception_only(type(error), error)[-1].strip()
+    return LwcgiError(
+        f"the snapshot process failed: {summary}",
+        "this is likely an error in lwcgi; please report it with the traceback",
+        "".join(traceback.format_exception(error)),
+    )
+
+
+def _give_up(control: int, error: LwcgiError) -> None:
+    _send(control, wire.failed(error.exit_code, error.cause, error.remedy, error.traceback))
+
+
+def _send(control: int, message: bytes) -> None:
+    try:
+        os.write(control, message)
+    except OSError:
+        pass  # nobody is left to hear it
+
+
+if __name__ == "__main__":
+    main()

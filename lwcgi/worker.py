@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: MIT
+"""A worker: freezes the loaded application and serves it until told to stop."""
+
+from __future__ import annotations
+
+import faulthandler
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from . import engines, gate, hooks, renew, wsgi
+from ._core import FRESH, STOP, Core, CoreSettings
+from .errors import EngineError, GateError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+    from ._core import Request
+    from .config import Settings
+    from .engines.base import Engine
+
+
+# Standard input, output and error: the application's in a context, as under any server.
+_STANDARD = (0, 1, 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plumbing:
+    """The descriptors a worker inherits, and its number.
+
+    Parameters:
+        listeners: listening sockets.
+        queue_send: where connections are put for another worker to take.
+        queue_recv: where it takes them from.
+        events: the supervisor's log.
+        access_log: -1 for none.
+        announce: where the worker says that it serves.
+        number: of this worker, from 1.
+    """
+
+    listeners: Sequence[int]
+    queue_send: int
+    queue_recv: int
+    events: int
+    access_log: int
+    announce: int
+    number: int
+
+    def descriptors(self) -> frozenset[int]:
+        """Return all of them: none is the application's."""
+        own = (self.queue_send, self.queue_recv, self.events, self.access_log, self.announce)
+        return frozenset(fd for fd in (*self.listeners, *own) if fd >= 0)
+
+
+def _core_settings(engine: Engine, settings: Settings, plumbing: Plumbing) -> CoreSettings:
+    return CoreSettings(
+        engine=engine.number,
+        worker=plumbing.number,
+        workers=settings.workers,
+        timeout_ms=round(settings.timeout * 1000),
+        after_response_ms=round(settings.after_response_timeout * 1000),
+        max_params=settings.max_params,
+        max_body=settings.max_body,
+        max_request_memory=settings.max_request_memory,
+        events_fd=plumbing.events,
+        access_log_fd=plumbing.access_log,
+        queue_send=plumbing.queue_send,
+        queue_recv=plumbing.queue_recv,
+        listeners=plumbing.listeners,
+    )
+
+
+def _arm(core: Core, plumbing: Plumbing) -> None:
+    survivors = gate.native_threads()
+    if survivors:
+        raise GateError(
+            f"{survivors} threads were started again after the fork that made this worker",
+            "start threads in an after_restore hook, not in a fork hook",
+        )
+    own = plumbing.descriptors()
+    try:
+        core.arm([*_STANDARD, *gate.application_fds(own)])
+    except OSError as error:
+        raise EngineError(
+            f"this worker cannot be made ready: {error}",
+            "close the file in a before_snapshot hook, or see `lwcgi check`",
+        ) from error
+
+
+def _restore(core: Core, engine: Engine) -> None:
+    """What a fresh context does before its first request."""
+    core.after_fork_child()
+    if engine.isolates:
+        renew.renew()
+    hooks.run_after_restore()
+
+
+def _answer(app: WSGIApplication, request: Request, script_name: str, modules: int) -> None:
+    wsgi.serve(app, request, script_name)
+    if len(sys.modules) > modules:
+        _advise_warmup(request, modules)
+
+
+def _advise_warmup(request: Request, modules: int) -> None:
+    late = ", ".join(list(sys.modules)[modules : modules + 5])
+    request.log("note", f"imported modules that the snapshot lacks: {late}; add a --warmup path")
+
+
+def _after_response(request: Request) -> None:
+    try:
+        hooks.run_after_response()
+    except BaseException:
+        for line in traceback.format_exc().splitlines():
+            request.log("error", line)
+
+
+def run(
+    app: WSGIApplication, settings: Settings, plumbing: Plumbing, ready: Callable[[], None]
+) -> int:
+    """Serve *app* in this process, made by ``os.fork()`` of the loaded application.
+
+    Returns the process's exit code, in the root, when the worker was told to stop. Contexts
+    never return from here.
+
+    Raises:
+        GateError: threads survived the fork.
+        EngineError: the kernel or a descriptor does not allow the engine.
+    """
+    engine = engines.choose(settings.engine)
+    core = Core(_core_settings(engine, settings, plumbing))
+    if not faulthandler.is_enabled():
+        faulthandler.enable()
+    _arm(core, plumbing)
+    modules = len(sys.modules)
+    ready()
+    while True:
+        entered = core.next()  # the frozen point
+        if entered == STOP:
+            break
+        request = core.request()
+        core.application_starts()
+        try:
+            if entered == FRESH:
+                _restore(core, engine)
+            _answer(app, request, settings.script_name, modules)
+        except BaseException:
+            for line in traceback.format_exc().splitlines():
+                request.log("error", line)
+        _after_response(request)
+        core.application_ended()
+        core.leave()  # returns only where the engine does not isolate
+    core.close()
+    return 0
