@@ -175,8 +175,8 @@ def _event(fd: int, target: str) -> Finding:
 
 def _file(fd: int, target: str) -> Iterator[Finding]:
     """Workers open the application's files anew, so that nobody shares their offsets."""
-    # What would change the file or its state is left out, what must not be waited for is in.
-    kept = os.O_ACCMODE | os.O_PATH | os.O_DIRECTORY | os.O_APPEND
+    # Nothing that changes the file, nothing that waits; O_TMPFILE would ask for another one.
+    kept = os.O_ACCMODE | os.O_PATH | os.O_APPEND
     try:
         again = os.open(
             f"/proc/self/fd/{fd}", _flags(fd) & kept | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from typing import Any
@@ -102,6 +103,7 @@ def version() -> None:
 
 def main() -> None:
     """Run the command line and exit."""
+    _fill_standard_descriptors()
     sys.exit(_main())
 
 
@@ -121,6 +123,13 @@ def _main() -> int:
     except (click.Abort, KeyboardInterrupt):
         return 130
     return 0
+
+
+def _fill_standard_descriptors() -> None:
+    """Open 0, 1 and 2 where they are closed, lest a socket of ours gets such a number."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(fd)
 
 
 def _explain(error: LwcgiError) -> None:

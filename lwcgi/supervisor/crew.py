@@ -71,7 +71,7 @@ class Crew:
         self._graceful_timeout = graceful_timeout
         self._slots = [_Slot(number) for number in range(1, count + 1)]
         # Helpers that the application started while it was loaded stay.
-        self._kept = {process.pid for process in processes.children(os.getsid(0))}
+        self._kept = {process.pid for process in processes.members(os.getsid(0))}
         self._owner = os.getpid()
         self._complete = False
         self._failures = 0
@@ -230,7 +230,8 @@ class Crew:
             slot = next((slot for slot in self._slots if slot.pid == pid), None)
             if slot is not None:
                 self._ended(slot, status)
-                orphans = True
+            # A request's process that died with its worker may leave orphans in its turn.
+            orphans = orphans or pid not in self._kept
         if orphans:
             self._kill_orphans()
 
@@ -263,7 +264,7 @@ class Crew:
         self._log("warning", f"worker {slot.number} {how}; its replacement starts {when}")
 
     def _kill_orphans(self) -> None:
-        """Kill what a dead worker left in our session; what is left of that comes next tick."""
+        """Kill what the dead have left in our session, and so to us."""
         workers = {slot.pid for slot in self._slots}
         orphans = [
             process

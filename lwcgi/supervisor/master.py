@@ -81,7 +81,6 @@ class Master:
             ConfigError: the access log cannot be opened.
             ApplicationError, GateError, EngineError: the application cannot be started.
         """
-        _fill_standard_descriptors()
         become_subreaper()
         with ExitStack() as stack:
             stack.callback(self._selector.close)
@@ -273,13 +272,6 @@ class Master:
         when = f"in {delay:.1f} s" if delay else "now"
         self._log.write("error", f"{what}; the application is loaded again {when}")
         self._start_at = time.monotonic() + delay
-
-
-def _fill_standard_descriptors() -> None:
-    """Open 0, 1 and 2 where they are closed, lest a socket of ours gets such a number."""
-    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
-    os.close(fd)
 
 
 def _error_from(message: dict[str, object]) -> LwcgiError:

@@ -105,7 +105,9 @@ class Response:
         for name, value in headers:
             if not isinstance(value, str):
                 raise TypeError(f"value of header {name!r} is {type(value).__name__}, not str")
-            if name not in _PLAIN and _check_name(name) == "content-length":
+            if name not in _PLAIN and (
+                name == "Content-Length" or _check_name(name) == "content-length"
+            ):
                 left = _check_length(value, left)
             lines.append(f"{name}: {value}")
         try:

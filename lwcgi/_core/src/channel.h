@@ -20,4 +20,12 @@ enum channel_kind {
     CHANNEL_BODY_BAD = 'X', /* … or not: one byte, enum body_state */
 };
 
+/* How a context ends: anything else is an abnormal end, also exit code 0,
+ * which an application's own _exit(2) would give. */
+enum channel_exit {
+    CHANNEL_EXIT_LEFT = 108, /* it answered and ran its hooks */
+    CHANNEL_EXIT_CANNOT_START = 120,
+    CHANNEL_EXIT_ABORTED = 121,
+};
+
 #endif

@@ -247,6 +247,15 @@ int conn_peer_gone(struct keep *k, int fd)
     return sys_poll(&p, 1, 0) == 1 && p.revents & (POLLHUP | POLLERR | POLLRDHUP);
 }
 
+int conn_peer_aborts(int fd, unsigned id)
+{
+    uint8_t head[FCGI_HEADER_LEN], abort[FCGI_HEADER_LEN];
+
+    fcgi_header(abort, FCGI_ABORT_REQUEST, id, 0, 0);
+    return sys_recv(fd, head, sizeof head, MSG_PEEK | MSG_DONTWAIT) == (long)sizeof head &&
+           memcmp(head, abort, sizeof head) == 0;
+}
+
 /* Sends one idle connection into the queue; it is then no longer ours. */
 static int hand(struct keep *k, int fd)
 {

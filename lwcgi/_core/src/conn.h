@@ -49,8 +49,10 @@ int conn_unstash(struct keep *k, int fd);
 /* Closes connections whose unfinished request is overdue. */
 void conn_expire(struct keep *k, uint64_t now);
 
-/* True when the peer is gone for good, not just done with sending. */
+/* True when the peer is gone for good, not just done with sending, or when an
+ * ABORT_REQUEST for request `id` is the next thing it sent. */
 int conn_peer_gone(struct keep *k, int fd);
+int conn_peer_aborts(int fd, unsigned id);
 
 /* Hands idle connections to whichever worker is free: those with bytes
  * waiting (`hand_ready`), or all of them when this worker stops. */

@@ -12,9 +12,6 @@
 #include "sys.h"
 #include "text.h"
 
-/* Exit codes of a context that could not start or had to stop. */
-enum { EXIT_CANNOT_START = 120, EXIT_ABORTED = 121 };
-
 /* High up, where an application that closes "every descriptor up to 255"
  * does not reach. */
 enum { CHANNEL_FD = 1000 };
@@ -41,7 +38,7 @@ static void __attribute__((noreturn)) cannot_start(struct inbox *in, const char 
     text_str(&t, ", errno ");
     text_num(&t, (uint64_t)-err);
     send_message(in, CHANNEL_LOG, line, (size_t)(t.at - line));
-    sys_exit(EXIT_CANNOT_START);
+    sys_exit(CHANNEL_EXIT_CANNOT_START);
 }
 
 static void limit_memory(struct inbox *in)
@@ -195,10 +192,10 @@ int context_log(struct inbox *in, char level, const void *text, size_t len)
 void context_abort(struct inbox *in)
 {
     send_message(in, CHANNEL_ABORT, NULL, 0);
-    sys_exit(EXIT_ABORTED);
+    sys_exit(CHANNEL_EXIT_ABORTED);
 }
 
 void context_leave(struct inbox *in)
 {
-    sys_exit(in->finished ? 0 : EXIT_ABORTED);
+    sys_exit(in->finished ? CHANNEL_EXIT_LEFT : CHANNEL_EXIT_ABORTED);
 }

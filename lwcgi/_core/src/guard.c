@@ -74,6 +74,25 @@ static void ask_to_end(struct guard *g, uint64_t now)
     g->deadline_ns = now + MERCY_NS;
 }
 
+/* The client went away or gave the request up: nobody waits for the answer. */
+static int is_unwanted(struct keep *k)
+{
+    struct request *rq = &k->rq;
+
+    if (rq->answered || rq->fd < 0)
+        return 0;
+    if (conn_peer_gone(k, rq->fd)) {
+        rq->poisoned = 1;
+        return 1;
+    }
+    /* Until the body is complete the child reads the connection itself. */
+    if (rq->body == BODY_DONE && conn_peer_aborts(rq->fd, rq->id)) {
+        rq->body = BODY_ABORTED;
+        return 1;
+    }
+    return 0;
+}
+
 /* The application is running: is it overdue, is its client still there, do
  * other connections wait? */
 static void look(struct guard *g)
@@ -88,10 +107,9 @@ static void look(struct guard *g)
         g->deadline_ns = k->rq.deadline_ns;
         g->overdue = 0;
     } else {
-        if (g->deadline_ns && now >= g->deadline_ns && g->overdue < 2)
+        if (g->deadline_ns && now >= g->deadline_ns && g->overdue < 2) {
             ask_to_end(g, now);
-        else if (!k->rq.answered && k->rq.fd >= 0 && conn_peer_gone(k, k->rq.fd)) {
-            k->rq.poisoned = 1;
+        } else if (is_unwanted(k)) {
             k->count.aborted++;
             sys_pidfd_send_signal(g->pidfd, SIGKILL);
         }
@@ -117,7 +135,9 @@ static void settle(struct guard *g, const struct ending *how)
                                          : "its process was killed by signal ");
     text_num(&t, (uint64_t)how->status);
     report_send(k, &t);
-    if (rq->begun && !rq->headers_sent && !rq->poisoned)
+    if (rq->body == BODY_ABORTED && !rq->headers_sent)
+        answer_end(k, 0);
+    else if (rq->begun && !rq->headers_sent && !rq->poisoned)
         answer_refuse(k, "500 Internal Server Error");
     rq->poisoned = 1;
     request_end(k, g->in);

@@ -32,15 +32,16 @@ struct relay {
     int channel;
     int pid;
     int pidfd;
-    int dead;      /* the context has ended */
-    int drained;   /* … and everything it said was read */
-    int complete;  /* it said its answer was complete */
-    int gone;      /* the client went away, or asked to abort */
-    int abnormal;  /* it broke the rules, or said it cannot go on */
-    int overdue;   /* 1: asked to end, 2: killed */
-    int body_told; /* the end of the body was passed on */
-    int hung_up;   /* it closed its end of the channel but lives on */
-    int lines;     /* of log it sent */
+    int dead;       /* the context has ended */
+    int drained;    /* … and everything it said was read */
+    int complete;   /* it said its answer was complete */
+    int gone;       /* the client went away, or asked to abort */
+    int abnormal;   /* it broke the rules, or said it cannot go on */
+    int overdue;    /* 1: asked to end, 2: killed */
+    int body_told;  /* the end of the body was passed on */
+    int input_over; /* the client shut its side down */
+    int hung_up;    /* it closed its end of the channel but lives on */
+    int lines;      /* of log it sent */
     uint64_t stall_ns;
     uint64_t hand_ns;
     struct ending how;
@@ -191,56 +192,71 @@ static int take_message(struct relay *r)
     return 1;
 }
 
-/* Passes body bytes on. Returns 1 where the channel is full. */
-static int pass_body(struct relay *r)
+/* Passes one part of the body on, or its end. Returns -EAGAIN where the channel
+ * is full. */
+static int pass_part(struct relay *r, int what)
 {
-    struct keep *k = r->k;
-    struct request *rq = &k->rq;
-    uint8_t state;
-    char kind;
+    struct request *rq = &r->k->rq;
+    uint8_t state = rq->body;
+    char kind = what == PUMP_SLICE      ? CHANNEL_BODY
+                : rq->body == BODY_DONE ? CHANNEL_BODY_END
+                                        : CHANNEL_BODY_BAD;
     struct iovec iov[2] = {{&kind, 1}, {&state, 1}};
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
     long n;
 
-    while (!r->dead && !r->body_told) {
+    if (what == PUMP_SLICE)
+        iov[1] = (struct iovec){r->k->rbuf + rq->slice_at, rq->slice_len};
+    n = sys_sendmsg(r->channel, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n == -EAGAIN || n == -EINTR)
+        return -EAGAIN;
+    if (n < 0)
+        /* The context closed its end; whether it gave an answer shows when it
+         * ends. The rest of the body is drained then. */
+        r->body_told = 1;
+    else if (what == PUMP_SLICE)
+        rq->slice_len = 0;
+    else
+        r->body_told = 1;
+    return 0;
+}
+
+/* Looks at what the client sent: passes the body on, notices an abort, answers
+ * management records. Returns 1 where the channel is full. */
+static int take_input(struct relay *r)
+{
+    struct keep *k = r->k;
+    struct request *rq = &k->rq;
+
+    while (!r->dead && !r->gone && !rq->answered) {
         int what = request_pump(k);
-        if (what == PUMP_NEED)
-            return 0;
-        if (rq->body == BODY_ABORTED || rq->body == BODY_BROKEN) {
+
+        if (rq->body == BODY_ABORTED || rq->body == BODY_BROKEN)
             client_gone(r);
-            return 0;
-        }
-        state = rq->body;
-        kind = what == PUMP_SLICE      ? CHANNEL_BODY
-               : rq->body == BODY_DONE ? CHANNEL_BODY_END
-                                       : CHANNEL_BODY_BAD;
-        if (what == PUMP_SLICE)
-            iov[1] = (struct iovec){k->rbuf + rq->slice_at, rq->slice_len};
-        n = sys_sendmsg(r->channel, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n == -EAGAIN || n == -EINTR)
+        else if (what == PUMP_NEED || r->body_told)
+            break;
+        else if (pass_part(r, what))
             return 1;
-        if (n < 0) {
-            /* The context closed its end; whether it gave an answer shows when
-             * it ends. The rest of the body is drained then. */
-            r->body_told = 1;
-            return 0;
-        }
-        if (what == PUMP_SLICE)
-            rq->slice_len = 0;
-        else
-            r->body_told = 1;
     }
+    /* Only between two records of the answer. */
+    if (k->control_len && !r->gone && k->opos == k->oend && request_send_control(k, rq->fd))
+        client_gone(r);
     return 0;
 }
 
 static void conn_readable(struct relay *r)
 {
-    long n = request_fill(r->k);
+    struct keep *k = r->k;
+    long n = request_fill(k);
 
     if (n == -EAGAIN)
         return;
+    if (n == 0 && k->rq.body != BODY_MORE && !k->conns[k->rq.fd].is_tcp) {
+        r->input_over = 1; /* it has sent all it wanted, and waits for the answer */
+        return;
+    }
     if (n <= 0) {
-        r->k->rq.body = BODY_BROKEN;
+        k->rq.body = BODY_BROKEN;
         client_gone(r);
     }
 }
@@ -283,7 +299,7 @@ static int poll_timeout(const struct keep *k, uint64_t now)
 static void want(struct relay *r, struct pollfd *p)
 {
     struct keep *k = r->k;
-    int full = pass_body(r);
+    int full = take_input(r);
 
     p[POLL_CHANNEL] = (struct pollfd){.fd = r->dead || r->hung_up ? -1 : r->channel};
     p[POLL_CONN] = (struct pollfd){.fd = r->gone || k->rq.answered ? -1 : k->rq.fd};
@@ -297,10 +313,8 @@ static void want(struct relay *r, struct pollfd *p)
         p[POLL_CHANNEL].events |= POLLIN;
     if (full)
         p[POLL_CHANNEL].events |= POLLOUT;
-    else if (k->rq.body == BODY_MORE && !r->body_told && !r->dead)
+    else if (k->rq.slice_len == 0 && !r->input_over && !r->dead)
         p[POLL_CONN].events |= POLLIN;
-    if (k->conns[k->rq.fd].is_tcp && k->rq.body == BODY_DONE)
-        p[POLL_CONN].events |= POLLRDHUP;
     if (p[POLL_CHANNEL].events == 0)
         p[POLL_CHANNEL].fd = -1;
 }
@@ -355,7 +369,7 @@ static int turn(struct relay *r)
         flush_out(r);
     if (p[POLL_CONN].revents & p[POLL_CONN].events & POLLIN)
         conn_readable(r);
-    else if (p[POLL_CONN].revents & (POLLHUP | POLLERR | POLLRDHUP))
+    else if (p[POLL_CONN].revents & (POLLHUP | POLLERR))
         client_gone(r);
     if (k->opos == k->oend && (r->dead || p[POLL_CHANNEL].revents & (POLLIN | POLLHUP)) &&
         !take_message(r))
@@ -394,7 +408,7 @@ static void settle(struct relay *r)
             answer_end(k, 0);
         return;
     }
-    if (k->rq.answered && r->how.code == CLD_EXITED && r->how.status == 0)
+    if (k->rq.answered && r->how.code == CLD_EXITED && r->how.status == CHANNEL_EXIT_LEFT)
         return;
     k->count.crashed++;
     t = report_request(k, 'E');
