@@ -58,7 +58,12 @@ def native_threads() -> int:
 
     They do not survive the copy either, but start again by themselves.
     """
-    return max(0, len(os.listdir("/proc/self/task")) - len(_python_threads()))
+    return max(0, other_threads() + 1 - len(_python_threads()))
+
+
+def other_threads() -> int:
+    """Return how many threads run beside the calling one, whoever started them."""
+    return len(os.listdir("/proc/self/task")) - 1
 
 
 # --- threads -----------------------------------------------------------------

@@ -111,7 +111,7 @@ def _advise_warmup(request: Request, modules: int) -> None:
 def _after_response(request: Request) -> None:
     try:
         hooks.run_after_response()
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - a failing hook is the application's, not ours
         for line in traceback.format_exc().splitlines():
             request.log("error", line)
 
@@ -145,7 +145,7 @@ def run(
             if entered == FRESH:
                 _restore(core, engine)
             _answer(app, request, settings.script_name, modules)
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - nothing may leave the context but its end
             for line in traceback.format_exc().splitlines():
                 request.log("error", line)
         _after_response(request)

@@ -13,10 +13,11 @@ FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wconversion", "-D_GNU_SOURCE
 ffibuilder = FFI()
 cdef = (HERE / "core.cdef.h").read_text()
 LINK_FLAGS = ["-Wl,-z,now"]  # no lazy binding: resolving later would write to the snapshot
-# The tests alone build this variant: it can leave a clean-up step out, and stops at undefined
+# The tests alone build this variant: warnings are errors, it can leave a clean-up step out, and
+# stops at undefined
 # behaviour.
 if os.environ.get("LWCGI_MUTATIONS"):
-    FLAGS += ["-DLWCGI_MUTATIONS", "-fsanitize=undefined", "-fno-sanitize-recover=all"]
+    FLAGS += ["-Werror", "-DLWCGI_MUTATIONS", "-fsanitize=undefined", "-fno-sanitize-recover=all"]
     LINK_FLAGS.append("-fsanitize=undefined")
     cdef += (HERE / "mutations.cdef.h").read_text()
 ffibuilder.cdef(cdef)

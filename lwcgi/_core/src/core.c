@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 
 #include "conn.h"
 #include "context.h"
@@ -14,6 +13,7 @@
 #include "loop.h"
 #include "relay.h"
 #include "report.h"
+#include "signals.h"
 #include "step.h"
 #include "sys.h"
 
@@ -62,26 +62,6 @@ static int read_vsize(uint64_t *bytes)
     return 0;
 }
 
-static int arm_signals(struct keep *k, struct frozen *f)
-{
-    uint64_t all = ~0ull, ours = 0;
-    long fd, ret;
-    const int heard[] = {SIGTERM, SIGQUIT, SIGINT, SIGCHLD};
-    unsigned i;
-
-    for (i = 0; i < sizeof heard / sizeof *heard; i++)
-        ours |= 1ull << (heard[i] - 1);
-    /* No handler of the application may run in the root. */
-    ret = sys_sigprocmask(SIG_SETMASK, &all, &f->app_mask);
-    if (ret)
-        return (int)ret;
-    fd = sys_signalfd(&ours, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (fd < 0)
-        return (int)fd;
-    k->signals = (int)fd;
-    return 0;
-}
-
 static int arm_limits(struct keep *k)
 {
     struct rlimit files;
@@ -122,7 +102,7 @@ int lw_arm(const int *fds, int count, int *bad)
     if (!ret)
         ret = arm_limits(k);
     if (!ret)
-        ret = arm_signals(k, f);
+        ret = signals_take_over(k, &f->app_mask);
     if (!ret) {
         k->wake = (int)sys_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         ret = k->wake < 0 ? k->wake : 0;

@@ -8,9 +8,9 @@
 #include "answer.h"
 #include "conn.h"
 #include "files.h"
-#include "relay.h"
 #include "report.h"
 #include "request.h"
+#include "signals.h"
 #include "sys.h"
 #include "task.h"
 
@@ -191,7 +191,7 @@ static int watch(struct guard *g)
         if (p[0].revents)
             return 0;
         if (p[1].revents) {
-            relay_signals(k);
+            signals_read(k);
             task_reap_strays(g->pid);
             if (k->quick)
                 sys_pidfd_send_signal(g->pidfd, SIGKILL);

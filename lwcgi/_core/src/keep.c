@@ -104,28 +104,3 @@ void keep_forget_request(struct keep *k, struct inbox *in)
     in->block_len = in->message_at = in->message_len = 0;
     in->body_error = in->body_over = in->headers_sent = in->finished = 0;
 }
-
-/* The copy routines of the C library leave request bytes in vector registers,
- * on AVX-512 machines also in the upper sixteen. */
-static void clear_vectors(void)
-{
-    if (__builtin_cpu_supports("avx512f"))
-        __asm__ volatile(".irp r,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n\t"
-                         "vpxorq %zmm\\r, %zmm\\r, %zmm\\r\n\t"
-                         ".endr");
-    if (__builtin_cpu_supports("avx"))
-        __asm__ volatile("vzeroall" ::
-                             : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
-                               "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
-                               "xmm15");
-}
-
-void __attribute__((noinline)) keep_scrub_stack(void)
-{
-    volatile uint8_t below[16384];
-    size_t i;
-
-    for (i = 0; i < sizeof below; i++)
-        below[i] = 0;
-    clear_vectors();
-}

@@ -219,8 +219,4 @@ void keep_unmap(struct inbox *inbox);
 /* Wipes the request from keep and inbox. */
 void keep_forget_request(struct keep *k, struct inbox *in);
 
-/* Overwrites the stack below the caller and the vector registers, where
- * copying left bytes of the request. */
-void keep_scrub_stack(void);
-
 #endif

@@ -2,9 +2,9 @@
 #include "loop.h"
 
 #include "conn.h"
-#include "relay.h"
 #include "report.h"
 #include "request.h"
+#include "signals.h"
 #include "sys.h"
 #include "task.h"
 
@@ -55,7 +55,7 @@ static int handle(struct keep *k, struct inbox *in, const struct epoll_event *ev
         fd = conn_take(k);
         return fd >= 0 && is_ready(request_read(k, in, fd));
     case SOURCE_SIGNAL:
-        relay_signals(k);
+        signals_read(k);
         task_reap_strays(0);
         if (k->stopping)
             conn_listen(k, 0);

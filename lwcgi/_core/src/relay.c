@@ -2,7 +2,6 @@
 #include "relay.h"
 
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include "context.h"
 #include "report.h"
 #include "request.h"
+#include "signals.h"
 #include "step.h"
 #include "sys.h"
 #include "task.h"
@@ -46,18 +46,6 @@ struct relay {
     uint64_t hand_ns;
     struct ending how;
 };
-
-void relay_signals(struct keep *k)
-{
-    struct signalfd_siginfo s;
-
-    while (sys_read(k->signals, &s, sizeof s) == (long)sizeof s) {
-        if (s.ssi_signo == SIGINT)
-            k->quick = 1;
-        else if (s.ssi_signo == SIGTERM || s.ssi_signo == SIGQUIT)
-            k->stopping = 1;
-    }
-}
 
 static void stop(struct relay *r, int sig)
 {
@@ -354,7 +342,7 @@ static int turn(struct relay *r)
     if (n < 0 && n != -EINTR)
         return (int)n;
     if (p[POLL_SIGNALS].revents) {
-        relay_signals(k);
+        signals_read(k);
         if (k->stopping || k->quick)
             conn_listen(k, 0);
     }
@@ -462,8 +450,6 @@ int relay_serve(struct keep *k, struct inbox *in)
     if (sys_socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, pair))
         return cannot_fork(k, in, "no channel for a new context: out of descriptors or memory");
     in->channel = pair[1];
-    STEP(SCRUB_STACK)
-        keep_scrub_stack();
     /* The C library's own fork, so that pthread_atfork handlers run. */
     r.pid = fork();
     if (r.pid == 0) {

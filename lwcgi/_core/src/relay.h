@@ -13,7 +13,4 @@
  * cannot go on. */
 int relay_serve(struct keep *k, struct inbox *in);
 
-/* Reads waiting signals: sets k->stopping, k->quick. */
-void relay_signals(struct keep *k);
-
 #endif

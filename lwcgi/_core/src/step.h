@@ -11,7 +11,6 @@
 enum step {
     STEP_WIPE_REQUEST,   /* the inbox is wiped after each request */
     STEP_HIDE_KEEP,      /* the keep is not inherited */
-    STEP_SCRUB_STACK,    /* nor what the root's calls left on the stack */
     STEP_CLOSE_ROOT_FDS, /* a context holds none of the root's descriptors */
     STEP_REOPEN_FILES,   /* files open at the snapshot are the context's own */
     STEP_RESTORE_MASK,   /* the application's signal mask, not the root's */
