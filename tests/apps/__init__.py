@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Small applications that misbehave on purpose."""

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: MIT
+"""What a request can see of its own process: the state every request must find unchanged.
+
+Made before freezing, so that there is something to spoil: patterned memory of several kinds,
+a mapping, an open file, a generator.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import ctypes
+import fcntl
+import hashlib
+import mmap
+import os
+import random
+import resource
+import signal
+import struct
+import sys
+import threading
+import zlib
+from pathlib import Path
+
+from tests.apps import machine
+
+FOLDER = Path(os.environ["ACTS_FOLDER"])
+PATTERN = bytes(range(256)) * 16
+
+GLOBALS: dict[str, object] = {"list": []}
+HEAP = ctypes.create_string_buffer(PATTERN * 64, len(PATTERN) * 64)
+LOCAL = threading.local()
+LOCAL.value = "pristine"
+GENERATOR = random.Random(1)
+
+
+def _private_mapping(pages: int) -> mmap.mmap:
+    memory = mmap.mmap(-1, pages * mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory[:] = PATTERN * pages
+    return memory
+
+
+GIVEN_BACK = _private_mapping(16)  # pages a request hands back to the kernel
+SPOILED = _private_mapping(16)  # a mapping whose protection and size change
+UNMAPPED = _private_mapping(16)
+GROWN = _private_mapping(16)
+OPTIND = ctypes.c_int.in_dll(machine.LIBC, "optind")  # a global variable of the C library
+
+DATA = FOLDER / "data.txt"
+DATA.write_bytes(b"0123456789" * 100)
+FILE = open(DATA, "r+b", buffering=0)  # noqa: SIM115 - lives as long as the application
+FILE.seek(5)
+# struct flock of x86-64: an exclusive lock on the whole file
+WRITE_LOCK = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+SECOND = open(DATA, "rb", buffering=0)  # noqa: SIM115 - likewise
+
+
+def address_of(memory: mmap.mmap) -> int:
+    """Return where *memory* is mapped."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
+
+
+ADDRESSES = {
+    "given back": address_of(GIVEN_BACK),
+    "spoiled": address_of(SPOILED),
+    "unmapped": address_of(UNMAPPED),
+    "grown": address_of(GROWN),
+}
+
+
+def memory() -> dict[str, object]:
+    """Promise 1: objects, C globals, heap, pages given back, registers."""
+    one, three = float(len("a")), float(len("abc"))
+    return {
+        "globals": repr(GLOBALS),
+        "builtins": sorted(vars(builtins)),
+        "modules": sorted(sys.modules),
+        "class": repr(getattr(threading.Thread, "spoiled", None)),
+        "environ": dict(os.environ),
+        "recursion limit": sys.getrecursionlimit(),
+        "C global": OPTIND.value,
+        "heap": zlib.crc32(HEAP.raw),
+        "given back": hashlib.md5(GIVEN_BACK).hexdigest(),
+        "thread-local": getattr(LOCAL, "value", None),
+        "rounding mode": machine.LIBM.fegetround(),
+        "a third": (one / three).hex(),
+        "FS base": machine.segment_base(machine.ARCH_GET_FS),
+        "GS base": machine.segment_base(machine.ARCH_GET_GS),
+    }
+
+
+def mappings() -> dict[str, object]:
+    """Promise 2: every line of /proc/self/maps, and the break."""
+    machine.LIBC.sbrk.restype = ctypes.c_void_p
+    return {
+        "maps": Path("/proc/self/maps").read_text().splitlines(),
+        "break": machine.LIBC.sbrk(0),
+    }
+
+
+def _descriptor(number: int) -> dict[str, object]:
+    info = dict(
+        line.split(":\t", 1)
+        for line in Path(f"/proc/self/fdinfo/{number}").read_text().splitlines()
+        if ":\t" in line
+    )
+    kind, _, _ = os.readlink(f"/proc/self/fd/{number}").partition(":[")
+    return {"is": kind, "flags": info["flags"], "offset": info["pos"]}
+
+
+def _locks() -> dict[str, bool]:
+    free = {"flock is free": True, "record lock is free": True}
+    with open(DATA, "r+b") as other:
+        try:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            free["flock is free"] = False
+        try:
+            fcntl.fcntl(other, fcntl.F_OFD_SETLK, WRITE_LOCK)
+        except BlockingIOError:
+            free["record lock is free"] = False
+    return free
+
+
+def descriptors() -> dict[str, object]:
+    """Promise 3: every descriptor with target, flags and offset, and whether locks are free."""
+    numbers = sorted(int(name) for name in os.listdir("/proc/self/fd"))
+    table = {}
+    for number in numbers:
+        try:
+            table[str(number)] = _descriptor(number)
+        except FileNotFoundError:
+            pass  # the one that listed the directory
+    return {"table": table, **_locks()}
+
+
+_STATUS = (
+    "Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs",
+    "Seccomp", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt", "VmLck", "Name",
+)  # fmt: skip
+
+
+def _status() -> dict[str, str]:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    fields = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+    return {name: fields[name] for name in _STATUS if name in fields}
+
+
+def _thread_flags() -> dict[str, object]:
+    flags: dict[str, object] = {
+        "dumpable": machine.prctl(machine.PR_GET_DUMPABLE),
+        "keepcaps": machine.prctl(machine.PR_GET_KEEPCAPS),
+        "timer slack": machine.prctl(machine.PR_GET_TIMERSLACK),
+        "no huge pages": machine.prctl(machine.PR_GET_THP_DISABLE),
+        "death signal": machine.prctl_into(machine.PR_GET_PDEATHSIG),
+        "subreaper": machine.prctl_into(machine.PR_GET_CHILD_SUBREAPER),
+    }
+    with contextlib.suppress(OSError):  # Linux 6.3
+        flags["no write and execute"] = machine.prctl(machine.PR_GET_MDWE)
+    return flags
+
+
+def attributes() -> dict[str, object]:
+    """Promise 4: what the kernel keeps for a process besides memory and descriptors."""
+    umask = os.umask(0)
+    os.umask(umask)
+    limits = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
+    return {
+        "cwd": os.getcwd(),
+        "umask": umask,
+        "root": os.stat("/").st_ino,
+        "status": _status(),
+        "limits": {name: resource.getrlimit(getattr(resource, name)) for name in limits},
+        "nice": os.getpriority(os.PRIO_PROCESS, 0),
+        "scheduler": os.sched_getscheduler(0),
+        "affinity": sorted(os.sched_getaffinity(0)),
+        "I/O priority": machine.LIBC.syscall(machine.SYS_IOPRIO_GET, 1, 0),
+        "handlers": {str(s): repr(signal.getsignal(s)) for s in signal.valid_signals()},
+        "alternate stack": machine.alternate_stack(),
+        "interval timers": [signal.getitimer(kind) for kind in range(3)],
+        "timers": Path("/proc/self/timers").read_text(),
+        "personality": Path("/proc/self/personality").read_text(),
+        "oom score": Path("/proc/self/oom_score_adj").read_text(),
+        "session": os.getsid(0),
+        "flags": _thread_flags(),
+    }
+
+
+def tasks() -> dict[str, object]:
+    """Promise 5: threads of this process, and the live and dead children of it and its root."""
+    children: list[str] = []
+    for task in Path("/proc/self/task").iterdir():
+        children += (task / "children").read_text().split()
+    root = Path(f"/proc/{os.getppid()}/task/{os.getppid()}/children").read_text().split()
+    session = os.getsid(0)
+    own = [pid for pid in root if int(pid) != os.getpid() and os.getsid(int(pid)) == session]
+    return {
+        "threads": len(os.listdir("/proc/self/task")),
+        "python threads": [thread.name for thread in threading.enumerate()],
+        "children": children,
+        "siblings": own,
+    }
+
+
+PARTS = {part.__name__: part for part in (memory, mappings, descriptors, attributes, tasks)}
+
+
+def state() -> dict[str, object]:
+    """Everything, by promise; and who looks."""
+    found = {name: part() for name, part in PARTS.items()}
+    return found | {"pid": os.getpid(), "root": os.getppid()}

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""Searches memory for bytes of another request, without holding those bytes.
+
+A needle arrives with 1 added to each byte. The search adds 1 to each byte of a copy of the memory
+and looks for the needle there. Neither the needle nor the changed copy, should the search
+come across them, changes into something that would be taken for a find.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+ADD_ONE = bytes((b + 1) % 256 for b in range(256))
+_WINDOW = 4 << 20
+_LINE = re.compile(r"([0-9a-f]+)-([0-9a-f]+) r\S+ \S+ \S+ \d+ *(.*)")
+
+
+def _readable(pid: int) -> Iterator[tuple[int, int, str]]:
+    with open(f"/proc/{pid}/maps") as maps:
+        for line in maps:
+            match = _LINE.match(line)
+            if match and match[3] not in ("[vvar]", "[vsyscall]", "[vvar_vclock]"):
+                yield int(match[1], 16), int(match[2], 16), match[3]
+
+
+def search(pid: int, needles: Iterable[bytes]) -> list[str]:
+    """Return where in the memory of *pid* a needle lies, as "address name".
+
+    Parameters:
+        pid: a process this one may read (ptrace(2), access mode ATTACH).
+        needles: what to look for, each byte with 1 added (ADD_ONE).
+
+    Raises:
+        PermissionError: its memory cannot be read.
+    """
+    wanted = list(needles)
+    overlap = max(map(len, wanted)) - 1
+    found = []
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for start, end, name in list(_readable(pid)):
+            for at in range(start, end, _WINDOW):
+                first = max(start, at - overlap)
+                try:
+                    memory.seek(first)
+                    changed = memory.read(min(at + _WINDOW, end) - first).translate(ADD_ONE)
+                except OSError:
+                    continue  # a page nobody may read, such as PROT_NONE in disguise
+                found += [
+                    f"{first + changed.find(needle):x} {name}"
+                    for needle in wanted
+                    if needle in changed
+                ]
+    return found

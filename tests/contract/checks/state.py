@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: MIT
+"""Promises 1 to 4: however a request ends, the next finds the state it would have found before.
+
+For each promise one check shows that every act is visible where it is done, so that the second,
+which looks for its traces in the next request, can fail.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from tests.contract.checks.asking import differences, do, same_worker, state, waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.harness import Gateway
+
+# One of each kind. The slow one, `stuck_in_python`, costs the gateway's timeout.
+ENDS = (
+    "goes_on", "exception", "sys_exit", "os_exit", "abort", "segfault", "segfault_with_lock",
+    "crash_in_malloc", "stack_overflow", "memory_limit", "kill", "stuck_in_python",
+)  # fmt: skip
+
+_MEMORY = (
+    "leak_globals", "spoil_c_memory", "give_pages_back", "spoil_thread_local", "round_upward",
+    "move_gs",
+)  # fmt: skip
+_MAPPINGS = ("map_more", "unmap", "protect", "grow", "move_break", "load_library")
+_DESCRIPTORS = (
+    "open_file", "replace_file", "seek", "change_flags", "lock_file", "lock_record",
+)  # fmt: skip
+_ATTRIBUTES = (
+    "change_directory", "lower_limits", "change_priority", "change_signals", "set_timers",
+    "change_flags_of_process", "lock_memory", "new_session", "change_user",
+)  # fmt: skip
+
+_SYS_KCMP, _KCMP_FILE = 312, 0
+
+
+def _shows(gateway: Gateway, part: str, acts: Sequence[str]) -> None:
+    before = state(gateway)[part]
+    for act in acts:
+        answer = do(gateway, [act], look=part).json()
+        assert not answer["done"] or differences(before, answer["seen"]), f"{act} leaves no trace"
+
+
+def _is_undone(
+    gateway: Gateway, part: str, acts: Sequence[str], ends: Sequence[str] = ENDS
+) -> None:
+    before = state(gateway)
+    for end in ends:
+        do(gateway, acts, end)
+        after = state(gateway)
+        found = differences(before[part], after[part])
+        assert not found, f"after {end}: {found}"
+        same_worker(gateway, before, after)
+
+
+def memory_can_be_spoiled(gateway: Gateway) -> None:
+    """Each act on memory is seen by the request that does it."""
+    _shows(gateway, "memory", _MEMORY)
+
+
+def memory_is_restored(gateway: Gateway) -> None:
+    """Objects, C globals, heap, pages given back, thread-local storage, rounding mode, GS base."""
+    _is_undone(gateway, "memory", _MEMORY)
+
+
+def registers_are_restored(gateway: Gateway) -> None:
+    """No vector register holds what an earlier request put there."""
+    do(gateway, ["fill_registers"])
+    assert gateway.get("/registers").json() is False
+    do(gateway, ["fill_registers"], "abort")
+    assert gateway.get("/registers").json() is False
+
+
+def mappings_can_be_spoiled(gateway: Gateway) -> None:
+    """Each act on mappings is seen by the request that does it."""
+    _shows(gateway, "mappings", _MAPPINGS)
+
+
+def mappings_are_restored(gateway: Gateway) -> None:
+    """The mappings are the same, line by line, and so is the break."""
+    _is_undone(gateway, "mappings", _MAPPINGS)
+
+
+def descriptors_can_be_spoiled(gateway: Gateway) -> None:
+    """Each act on descriptors is seen by the request that does it."""
+    _shows(gateway, "descriptors", (*_DESCRIPTORS, "close_file"))
+
+
+def descriptors_are_restored(gateway: Gateway) -> None:
+    """Descriptors, their offsets and flags are the same; locks are free."""
+    _is_undone(gateway, "descriptors", _DESCRIPTORS)
+
+
+def closed_descriptors_are_back(gateway: Gateway) -> None:
+    """What a request closed, the next has; even where it closed everything there was."""
+    _is_undone(gateway, "descriptors", ["close_file"], ["goes_on", "kill"])
+    _is_undone(gateway, "descriptors", ["close_everything"], ["goes_on", "exception", "abort"])
+
+
+def _same_file(one: int, other: int, descriptor: int) -> bool:
+    """kcmp(2): do two processes share an open file description?"""
+    kcmp = ctypes.CDLL(None, use_errno=True).syscall
+    result = kcmp(_SYS_KCMP, one, other, _KCMP_FILE, descriptor, descriptor)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return bool(result == 0)
+
+
+def files_are_shared_with_nobody(gateway: Gateway) -> None:
+    """A file open in the snapshot has an offset of its own in every process that serves."""
+    table = state(gateway)["descriptors"]["table"]
+    data = str(gateway.folder / "data.txt")
+    files = [int(number) for number, entry in table.items() if entry["is"] == data]
+    assert len(files) == 2, table
+    others = [gateway.snapshot(), *gateway.workers()]
+    with waiting(gateway) as request:
+        shared = [(o, f) for o in others for f in files if _same_file(request.pid, o, f)]
+    assert not shared, f"(process, descriptor) shared with a context: {shared}"
+
+
+def attributes_can_be_spoiled(gateway: Gateway) -> None:
+    """Each act on the process's attributes is seen by the request that does it."""
+    _shows(gateway, "attributes", _ATTRIBUTES)
+
+
+def attributes_are_restored(gateway: Gateway) -> None:
+    """Directory, umask, credentials, limits, priorities, signals, timers, flags."""
+    _is_undone(gateway, "attributes", _ATTRIBUTES)
+
+
+def attributes_are_the_applications(gateway: Gateway) -> None:
+    """Signal mask, handlers and dumpable flag are those of a plain Python, not the root's."""
+    seen = state(gateway)["attributes"]
+    assert int(seen["status"]["SigBlk"], 16) == 0
+    assert int(seen["status"]["SigPnd"], 16) == 0
+    assert seen["flags"]["dumpable"] == 1
+    handlers = seen["handlers"]
+    assert "default_int_handler" in handlers[str(int(signal.SIGINT))]
+    assert "SIG_IGN" in handlers[str(int(signal.SIGPIPE))]
+    assert "SIG_DFL" in handlers[str(int(signal.SIGTERM))]
+
+
+def root_directory_is_restored(gateway: Gateway) -> None:
+    """A request that changed its root directory leaves the next one's alone."""
+    before = state(gateway)
+    answer = do(gateway, ["change_root"]).json()
+    assert os.geteuid() or answer["done"] == ["change_root"]
+    after = state(gateway)
+    assert not differences(before["attributes"], after["attributes"])
+    same_worker(gateway, before, after)
+
+
+MEMORY = (memory_can_be_spoiled, memory_is_restored, registers_are_restored)
+MAPPINGS = (mappings_can_be_spoiled, mappings_are_restored)
+DESCRIPTORS = (
+    descriptors_can_be_spoiled,
+    descriptors_are_restored,
+    closed_descriptors_are_back,
+    files_are_shared_with_nobody,
+)
+ATTRIBUTES = (
+    attributes_can_be_spoiled,
+    attributes_are_restored,
+    attributes_are_the_applications,
+    root_directory_is_restored,
+)

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""Gateways that leave one step of the clean-up out, to prove that the checks can fail."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.contract import promises
+from tests.harness import Gateway
+from tests.harness.gateway import ROOT
+
+STEPS = tuple(
+    re.findall(r"^ {4}(STEP_\w+),", (ROOT / "lwcgi/_core/src/step.h").read_text(), re.MULTILINE)
+)[:-1]
+"""The steps of the C core, from the header that defines them; the last line only counts them."""
+
+
+def build(folder: Path) -> Path:
+    """Copy the package into *folder* and compile its core so that steps can be left out.
+
+    That build also stops at undefined behaviour (UBSan). Returns *folder*.
+    """
+    shutil.copytree(
+        ROOT / "lwcgi",
+        folder / "lwcgi",
+        ignore=shutil.ignore_patterns("*.so", "_lwcgi.c", "__pycache__"),
+    )
+    environ = os.environ | {"LWCGI_MUTATIONS": "1"}
+    done = subprocess.run(
+        [sys.executable, "lwcgi/_core/build.py"],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    shutil.copy(Path(__file__).with_name("leave_out.py"), folder / "sitecustomize.py")
+    return folder
+
+
+def start(folder: Path, step: str, engine: str = "fork", **changes: Any) -> Gateway:
+    """Return a gateway, not started, that runs the core in *folder* without *step*.
+
+    Parameters:
+        folder: made by `build`.
+        step: a name of STEPS, ``package.module:name`` for a function of the package that then
+            does nothing, or "" for none.
+        engine: as in `promises.start`.
+        changes: to the gateway.
+    """
+    environ = {
+        # The copy comes first, and the current directory, with the true package, not at all.
+        "PYTHONSAFEPATH": "1",
+        "PYTHONPATH": str(folder),
+        "MUTANT_STEP": step,
+        **changes.pop("environ", {}),
+    }
+    return promises.start(engine, environ=environ, **changes)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Mutated input for the protocol code."""

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+"""The floors of the C core (ARCHITECTURE.md): includes run only downward."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+SOURCE = Path(__file__).parents[2] / "lwcgi" / "_core" / "src"
+FLOORS = (
+    "core",
+    "guard relay loop direct",
+    "context",
+    "request",
+    "answer conn",
+    "task files report signals",
+    "keep",
+    "params",
+    "fcgi",
+    "text channel step sys",
+)
+
+
+def test_includes_run_only_downward():
+    """A file includes its own header and headers of lower floors, nothing beside or above."""
+    height = {name: -floor for floor, names in enumerate(FLOORS) for name in names.split()}
+    files = sorted(SOURCE.glob("*.[ch]"))
+    assert {path.stem for path in files} == set(height), "a file is on no floor, or is gone"
+    upward = [
+        f"{path.name} includes {included}.h"
+        for path in files
+        for included in re.findall(r'^#include "(\w+)\.h"', path.read_text(), re.MULTILINE)
+        if included != path.stem and height[included] >= height[path.stem]
+    ]
+    assert not upward
