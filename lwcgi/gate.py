@@ -58,11 +58,11 @@ def native_threads() -> int:
 
     They do not survive the copy either, but start again by themselves.
     """
-    return max(0, other_threads() + 1 - len(_python_threads()))
+    return max(0, extra_threads() + 1 - len(_python_threads()))
 
 
-def other_threads() -> int:
-    """Return how many threads run beside the calling one, whoever started them."""
+def extra_threads() -> int:
+    """Return how many threads run beside this one, of any kind."""
     return len(os.listdir("/proc/self/task")) - 1
 
 

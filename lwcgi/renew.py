@@ -198,7 +198,7 @@ def _numpys() -> list[Any]:
     sources = {id(item): item for item in _instances(numpy.BitGenerator)}
     generators = _instances(numpy.Generator)
     renewed = []
-    modern = {id(item.bit_generator) for item in generators}
+    modern = {id(item._bit_generator) for item in generators}
     legacy = []
     for item in _instances(numpy.RandomState):
         source = item._bit_generator
@@ -211,7 +211,9 @@ def _numpys() -> list[Any]:
         else:
             legacy.append(item)
     # Not only the state: the seed sequence too, from which spawn() derives others.
-    renewed += [item for item in sources.values() if _add(item.__init__, item)]
+    for item in sources.values():
+        if _add(item.__init__, item):
+            renewed.append(item)
     for kind, users in ((numpy.Generator, generators), (numpy.RandomState, legacy)):
         for item in users:
             # Takes the new lock, and drops the second half of a pair of normal deviates.
@@ -221,7 +223,8 @@ def _numpys() -> list[Any]:
     for item in _instances(numpy.SeedSequence):
         if id(item) not in used and _add(partial(item.__init__, pool_size=item.pool_size), item):
             renewed.append(item)
-    return renewed
+    parts = {id(item._bit_generator) for item in generators + legacy}
+    return [item for item in renewed if id(item) not in parts]
 
 
 def _seed(item: Any) -> None:

@@ -73,10 +73,10 @@ def _core_settings(engine: Engine, settings: Settings, plumbing: Plumbing) -> Co
 
 
 def _arm(core: Core, plumbing: Plumbing) -> None:
-    survivors = gate.native_threads()
-    if survivors:
+    started = gate.extra_threads()
+    if started:
         raise GateError(
-            f"{survivors} threads were started again after the fork that made this worker",
+            f"{started} threads were started by fork hooks when this worker was made",
             "start threads in an after_restore hook, not in a fork hook",
         )
     own = plumbing.descriptors()

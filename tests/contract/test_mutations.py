@@ -17,6 +17,7 @@ from tests.contract.checks import (
     state,
     uniqueness,
 )
+from tests.harness import waiting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,8 +76,11 @@ def test_check_passes_with_the_step(core: Path, step: str) -> None:
 
 
 @pytest.mark.parametrize("step", CAUGHT_BY)
-def test_check_fails_without_the_step(core: Path, step: str) -> None:
+def test_check_fails_without_the_step(
+    core: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the step left out the check does not hold."""
+    monkeypatch.setattr(waiting, "patience", 5.0)
     with mutants.start(core, step) as gateway, pytest.raises((AssertionError, TimeoutError)):
         CAUGHT_BY[step](gateway)
 

@@ -15,7 +15,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from tests.harness import fastcgi, processes
+from tests.harness import fastcgi, processes, waiting
 from tests.harness.client import Answer, Connection
 from tests.harness.waiting import until
 
@@ -195,9 +195,9 @@ class Gateway:
         except AssertionError as error:
             raise AssertionError(f"{error}; the log:\n{self.log()}") from None
 
-    def connect(self, seconds: float = 30.0) -> Connection:
+    def connect(self, seconds: float | None = None) -> Connection:
         """Return a new connection."""
-        return Connection(self.address, seconds)
+        return Connection(self.address, seconds or 1.5 * waiting.patience)
 
     def get(self, target: str, **more: str) -> Answer:
         """Return the answer to a GET request on a connection of its own."""

@@ -12,17 +12,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], what: str, seconds: float = 20.0) -> T:
+patience = 20.0
+"""Seconds a wait may take; generous, since they are only spent by a failing test."""
+
+
+def until(condition: Callable[[], T], what: str, seconds: float | None = None) -> T:
     """Return the first true value of *condition*.
 
     Parameters:
         condition: called every few milliseconds.
         what: what is waited for, for the failure's message.
-        seconds: how long to wait; generous, since it is only spent by a failing test.
+        seconds: how long to wait, by default `patience`.
 
     Raises:
         AssertionError: it stayed false.
     """
+    seconds = patience if seconds is None else seconds
     end = time.monotonic() + seconds
     while True:
         value = condition()

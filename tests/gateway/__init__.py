@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The running gateway, spoken to over FastCGI and through nginx."""

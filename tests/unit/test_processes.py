@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""Sessions, wait statuses and back-off: the small parts the supervisor stands on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from lwcgi.errors import EngineError
+from lwcgi.supervisor import machine, processes
+from lwcgi.supervisor.backoff import YOUNG, Backoff
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that leads a session of its own and has a name to trip parsers."""
+    code = "import time; open('/proc/self/comm', 'w').write(') Z 1 (x'); print(); time.sleep(60)"
+    with subprocess.Popen(
+        [sys.executable, "-uc", code], start_new_session=True, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process
+        process.kill()
+
+
+def test_look_up(sleeper: subprocess.Popen[bytes]) -> None:
+    """A process is found with its parent and session, whatever its name."""
+    expected = processes.Process(sleeper.pid, os.getpid(), sleeper.pid)
+    assert processes.look_up(sleeper.pid) == expected
+    assert processes.members(sleeper.pid) == [expected]
+    assert processes.children(sleeper.pid) == [expected]
+
+
+def test_zombie_is_not_found(sleeper: subprocess.Popen[bytes]) -> None:
+    """What is dead is no member of its session, waited for or not."""
+    sleeper.kill()
+    os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
+    assert processes.look_up(sleeper.pid) is None
+    assert processes.members(sleeper.pid) == []
+    sleeper.wait()
+    assert processes.look_up(sleeper.pid) is None
+
+
+def test_send(sleeper: subprocess.Popen[bytes]) -> None:
+    """A signal reaches the processes it is sent to."""
+    processes.send(processes.members(sleeper.pid), signal.SIGTERM)
+    assert sleeper.wait(20) == -signal.SIGTERM
+
+
+def test_pid_that_was_used_again_is_spared(sleeper: subprocess.Popen[bytes]) -> None:
+    """No signal goes to a process that has the pid, but not the session, of the one meant."""
+    processes.send([processes.Process(sleeper.pid, 1, session=1)], signal.SIGKILL)
+    processes.send([processes.Process(sleeper.pid, 1, sleeper.pid)], signal.SIGTERM)
+    assert sleeper.wait(20) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (0, "ended with exit code 0"),
+        (3 << 8, "ended with exit code 3"),
+        (signal.SIGSEGV | 0x80, "was killed by SIGSEGV"),
+        (signal.SIGRTMIN + 3, f"was killed by signal {signal.SIGRTMIN + 3}"),
+    ],
+)
+def test_wait_status_in_words(status: int, words: str) -> None:
+    """A wait status is told as exit code or signal name."""
+    assert processes.describe(status) == words
+
+
+def test_backoff() -> None:
+    """The first death costs nothing, then waits double from 0.1 s up to 5 s."""
+    backoff = Backoff()
+    delays = [backoff.died(1.0) for _ in range(9)]
+    assert delays == pytest.approx([0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0])
+
+
+def test_backoff_forgives_a_long_life() -> None:
+    """A process that lived long makes the waits start over."""
+    backoff = Backoff()
+    for _ in range(5):
+        backoff.died(0.0)
+    assert backoff.died(YOUNG) == 0.0
+    assert backoff.died(0.0) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "value", "cause"),
+    [
+        ("sys", "version_info", (3, 10, 13), "is too old"),
+        ("platform", "python_implementation", lambda: "PyPy", "PyPy is not supported"),
+        ("sysconfig", "get_config_var", lambda _: 1, "free-threaded"),
+        ("platform", "machine", lambda: "aarch64", "linux on aarch64 is not supported"),
+    ],
+)
+def test_unsupported_python_or_machine(
+    monkeypatch: pytest.MonkeyPatch, target: str, name: str, value: object, cause: str
+) -> None:
+    """Pythons and machines that cannot work are refused with exit code 6 and a remedy."""
+    machine.refuse_unsupported()
+    monkeypatch.setattr(getattr(machine, target), name, value)
+    with pytest.raises(EngineError) as caught:
+        machine.refuse_unsupported()
+    assert cause in caught.value.cause
+    assert caught.value.remedy
+    assert caught.value.exit_code == 6
