@@ -196,34 +196,30 @@ def _numpys() -> list[Any]:
     if numpy is None:
         return []
     sources = {id(item): item for item in _instances(numpy.BitGenerator)}
-    generators = _instances(numpy.Generator)
-    renewed = []
-    modern = {id(item._bit_generator) for item in generators}
-    legacy = []
+    users = [(item, numpy.Generator) for item in _instances(numpy.Generator)]
+    modern = {id(item._bit_generator) for item, _ in users}
+    steps: list[tuple[Callable[[], object], Any]] = []
     for item in _instances(numpy.RandomState):
         source = item._bit_generator
         if type(source) is numpy.MT19937 and id(source) not in modern:
             # A tenth of the time that a new state takes. It leaves no seed sequence, which
             # only a Generator has a use for.
-            if _add(partial(_seed, item), item):
-                renewed.append(item)
+            steps.append((partial(_seed, item), item))
             sources.pop(id(source), None)
         else:
-            legacy.append(item)
+            users.append((item, numpy.RandomState))
     # Not only the state: the seed sequence too, from which spawn() derives others.
-    for item in sources.values():
-        if _add(item.__init__, item):
-            renewed.append(item)
-    for kind, users in ((numpy.Generator, generators), (numpy.RandomState, legacy)):
-        for item in users:
-            # Takes the new lock, and drops the second half of a pair of normal deviates.
-            if _add(partial(kind.__init__, item, item._bit_generator), item):
-                renewed.append(item)
+    steps += [(item.__init__, item) for item in sources.values()]
+    # Takes the new lock, and drops the second half of a pair of normal deviates.
+    steps += [(partial(kind.__init__, item, item._bit_generator), item) for item, kind in users]
+    renewed = [item for step, item in steps if _add(step, item)]
     used = {id(getattr(source, "_seed_seq", None)) for source in sources.values()}
-    for item in _instances(numpy.SeedSequence):
-        if id(item) not in used and _add(partial(item.__init__, pool_size=item.pool_size), item):
-            renewed.append(item)
-    parts = {id(item._bit_generator) for item in generators + legacy}
+    renewed += [
+        item
+        for item in _instances(numpy.SeedSequence)
+        if id(item) not in used and _add(partial(item.__init__, pool_size=item.pool_size), item)
+    ]
+    parts = {id(item._bit_generator) for item, _ in users}
     return [item for item in renewed if id(item) not in parts]
 
 

@@ -153,8 +153,11 @@ def _freeze(orders: Orders, log: Callable[[str, str], None]) -> tuple[WSGIApplic
     application = loader.load(settings)
     _warm_up(application, settings, log)
     hooks.run_before_snapshot()
-    _pass_gate(orders)
     notes = [f"renewed in every request: {what}" for what in renew.survey()]
+    for what in renew.repeats():
+        log("warning", f"draws the same in every request: {what}")
+    # After the survey, which may import: what it opened must pass too.
+    _pass_gate(orders)
     threads = gate.native_threads()
     if threads:
         notes.append(f"{threads} native threads run; they must restart by themselves after fork")

@@ -9,12 +9,19 @@
 /* A peer that takes nothing for this long gets no more. */
 enum { SEND_MS = 10000 };
 
-size_t answer_tail(const struct keep *k, uint8_t *to, unsigned padding, uint32_t app_status)
+size_t answer_tail(struct keep *k, uint8_t *to, unsigned padding, uint32_t app_status)
 {
+    struct request *rq = &k->rq;
+    size_t len = padding;
+
     memset(to, 0, padding);
-    fcgi_header(to + padding, FCGI_STDOUT, k->rq.id, 0, 0);
-    fcgi_end_request(to + padding + 8, k->rq.id, app_status, FCGI_REQUEST_COMPLETE);
-    return padding + 8 + 16;
+    len += fcgi_header(to + len, FCGI_STDOUT, rq->id, 0, 0);
+    len += fcgi_end_request(to + len, rq->id, app_status, FCGI_REQUEST_COMPLETE);
+    if (rq->keep_conn && (rq->poisoned || rq->last)) {
+        len += fcgi_farewell(to + len);
+        rq->farewell = 1;
+    }
+    return len;
 }
 
 void answer_note_head(struct keep *k, const uint8_t *data, size_t len)
@@ -35,6 +42,8 @@ int answer_send(struct keep *k, const struct iovec *given, int count)
     long n;
 
     memcpy(iov, given, (size_t)count * sizeof *iov);
+    for (int i = 0; i < count; i++)
+        k->rq.unsent += (uint32_t)iov[i].iov_len;
     for (;;) {
         n = sys_sendmsg(k->rq.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n == -EAGAIN) {
@@ -49,6 +58,7 @@ int answer_send(struct keep *k, const struct iovec *given, int count)
             continue;
         if (n < 0)
             return (int)n;
+        k->rq.unsent -= (uint32_t)n;
         while (msg.msg_iovlen && (size_t)n >= msg.msg_iov->iov_len) {
             n -= (long)msg.msg_iov->iov_len;
             msg.msg_iov++;
@@ -59,6 +69,20 @@ int answer_send(struct keep *k, const struct iovec *given, int count)
         msg.msg_iov->iov_base = (char *)msg.msg_iov->iov_base + n;
         msg.msg_iov->iov_len -= (size_t)n;
     }
+}
+
+void answer_break(struct keep *k)
+{
+    size_t len = k->rq.unsent + FCGI_HEADER_LEN;
+
+    if (len > KEEP_OUT)
+        len = KEEP_OUT;
+    memset(k->obuf, 0, len);
+    keep_out_used(k, (uint32_t)len);
+    /* A peer that does not even take this has gone, or will see the end. */
+    sys_send(k->rq.fd, k->obuf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    k->opos = k->oend;
+    k->rq.poisoned = 1;
 }
 
 void answer_end(struct keep *k, uint32_t app_status)

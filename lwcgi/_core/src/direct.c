@@ -111,12 +111,17 @@ long direct_read(struct keep *k, void *buf, size_t len)
 
 void direct_leave(struct keep *k, struct inbox *in)
 {
-    if (!k->rq.answered) {
-        if (k->rq.body == BODY_ABORTED && !k->rq.headers_sent)
+    struct request *rq = &k->rq;
+
+    if (!rq->answered) {
+        int usable = !rq->headers_sent && !rq->poisoned;
+        rq->poisoned = 1;
+        if (usable && rq->body == BODY_ABORTED)
             answer_end(k, 0);
-        else if (!k->rq.headers_sent && !k->rq.poisoned)
+        else if (usable)
             answer_refuse(k, "500 Internal Server Error");
-        k->rq.poisoned = 1;
+        else if (rq->headers_sent)
+            answer_break(k);
     }
     request_end(k, in);
 }

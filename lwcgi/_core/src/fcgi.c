@@ -203,6 +203,11 @@ size_t fcgi_unknown_type(uint8_t *to, int type)
     return 16;
 }
 
+size_t fcgi_farewell(uint8_t *to)
+{
+    return fcgi_header(to, FCGI_GET_VALUES_RESULT, 0, 0, 0);
+}
+
 static int pair_length(const uint8_t **at, const uint8_t *end, uint32_t *len)
 {
     const uint8_t *b = *at;

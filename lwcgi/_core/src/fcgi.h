@@ -99,6 +99,9 @@ size_t fcgi_header(uint8_t *to, int type, unsigned id, unsigned content, unsigne
 size_t fcgi_end_request(uint8_t *to, unsigned id, uint32_t app_status, int protocol_status);
 size_t fcgi_unknown_type(uint8_t *to, int type);
 
+/* An empty GET_VALUES_RESULT nobody asked for: see answer.h, ANSWER_TAIL. */
+size_t fcgi_farewell(uint8_t *to);
+
 /* Answers GET_VALUES: known names of the query get their value. Needs
  * FCGI_VALUES_MAX bytes; returns 0 where the query is malformed. */
 enum { FCGI_VALUES_MAX = 128 };

@@ -60,8 +60,8 @@ struct conn {
     uint8_t state;
     uint8_t is_tcp;
     uint8_t polled; /* in the epoll set */
-    uint8_t unused;
-    int32_t stash; /* memfd with what was read of an unfinished request, or -1 */
+    uint8_t last;   /* its next request is the last it may carry */
+    int32_t stash;  /* memfd with what was read of an unfinished request, or -1 */
     uint64_t deadline_ns;
 };
 
@@ -91,12 +91,15 @@ struct request {
     uint32_t slice_len;
     uint8_t params_too_large;
     uint8_t stdin_over;
-    uint8_t unused[2];
+    uint8_t farewell; /* the answer told the web server not to keep the connection */
+    uint8_t last;     /* the connection is not to be used for another request */
     uint64_t content_length;
     uint64_t body_seen;
     uint64_t started_ns;
     uint64_t deadline_ns; /* 0 = none */
     uint64_t bytes_out;
+    uint32_t unsent; /* of a record that was begun */
+    uint32_t unused;
     uint64_t number;
     uint16_t status; /* of the answer, for the access log; 0 = unknown */
     uint16_t unused2[3];

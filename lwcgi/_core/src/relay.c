@@ -402,11 +402,16 @@ static void settle(struct relay *r)
     t = report_request(k, 'E');
     describe(r, &t);
     report_send(k, &t);
-    STEP(CUT_CONNECTION)
-        k->rq.poisoned = 1;
+    STEP(CUT_CONNECTION) {
+        k->rq.last = 1;
+        k->rq.poisoned |= !k->rq.answered;
+    }
     STEP(ANSWER_CRASH)
         if (!k->rq.headers_sent)
             answer_refuse(k, "500 Internal Server Error");
+    STEP(BREAK_ANSWER)
+        if (!k->rq.answered)
+            answer_break(k);
 }
 
 static int finish(struct relay *r, struct inbox *in)

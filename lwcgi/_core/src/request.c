@@ -255,6 +255,7 @@ int request_read(struct keep *k, struct inbox *in, int fd)
         return close_over(k, in);
     }
     rq->fd = fd;
+    rq->last = c->last;
     c->state = CONN_BUSY;
     for (;;) {
         n = request_fill(k);
@@ -374,10 +375,27 @@ void request_drain(struct keep *k)
         rq->poisoned = 1;
 }
 
+/* May the connection wait for another request? */
+static int is_kept(struct keep *k, int fd)
+{
+    struct request *rq = &k->rq;
+    char byte;
+
+    if (!rq->answered || !rq->keep_conn || rq->poisoned || rq->farewell)
+        return 0;
+    if (!rq->last)
+        return 1;
+    /* The context failed after its answer was out, so the web server could not
+     * be told. Where it has put a request on the connection already, that one
+     * is served: it must not be lost. */
+    k->conns[fd].last = 1;
+    return sys_recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
 void request_end(struct keep *k, struct inbox *in)
 {
     struct request *rq = &k->rq;
-    int fd = rq->fd, keeps;
+    int fd = rq->fd, kept;
 
     if (rq->answered) {
         if (rq->body != BODY_DONE)
@@ -387,10 +405,10 @@ void request_end(struct keep *k, struct inbox *in)
     }
     if (request_send_control(k, fd))
         rq->poisoned = 1;
-    keeps = rq->answered && rq->keep_conn && !rq->poisoned && !k->stopping;
     k->control_len = 0;
+    kept = is_kept(k, fd);
     keep_forget_request(k, in);
-    if (keeps)
+    if (kept)
         conn_wait(k, fd, CONN_IDLE);
     else
         conn_close(k, fd);

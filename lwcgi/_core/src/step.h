@@ -19,6 +19,7 @@ enum step {
     STEP_DIE_WITH_ROOT,
     STEP_KILL_LEFTOVERS,
     STEP_ANSWER_CRASH,   /* 500 for a context that died before its headers */
+    STEP_BREAK_ANSWER,   /* a cut answer must not look whole */
     STEP_CUT_CONNECTION, /* close after an abnormal end */
     STEP_TIME_LIMIT,
     STEP_NOTICE_GONE, /* a client that goes away stops the context */
