@@ -176,6 +176,17 @@ def download(environ: Environ, start_response: StartResponse) -> Iterator[bytes]
             yield bytes([number % 251]) * size
 
 
+def early(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+    """Send a piece; send another when the file the query names is there."""
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    yield b"piece 1"
+    for _ in range(6000):
+        if (FOLDER / environ["QUERY_STRING"]).exists():
+            break
+        time.sleep(0.01)
+    yield b"piece 2"
+
+
 def memory(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """Take memory until it is refused, and answer all the same."""
     hoard = []
@@ -290,7 +301,7 @@ PATHS = {
     f"/{act.__name__}": act
     for act in (
         state, do, middle, after, closing, twice, registers, wait, environment, upload, echo,
-        download, memory, open_many, search, root_memory, log, raw, write, exc_info, file_wrapper,
+        download, early, memory, open_many, search, root_memory, log, raw, write, exc_info, file_wrapper,
         authorize, fork_hooks,
     )
 }  # fmt: skip

@@ -35,6 +35,7 @@ CAUGHT_BY: dict[str, Check] = {
     "STEP_DIE_WITH_ROOT": containment.a_context_dies_with_its_worker,
     "STEP_KILL_LEFTOVERS": leftovers.no_task_is_left,
     "STEP_ANSWER_CRASH": answers.before_headers,
+    "STEP_BREAK_ANSWER": answers.in_the_middle,
     "STEP_CUT_CONNECTION": answers.before_headers,
     "STEP_TIME_LIMIT": containment.a_deaf_request_is_ended,
     "STEP_NOTICE_GONE": containment.a_client_that_leaves,

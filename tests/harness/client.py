@@ -26,7 +26,8 @@ class Answer:
         stdout, stderr: the two streams.
         ends: (application status, protocol status) of each END_REQUEST; one is right.
         stream_ended: the empty STDOUT record was seen.
-        closed: the gateway closed the connection, or reset it, before END_REQUEST.
+        closed: the gateway cut the connection off before END_REQUEST.
+        cut: … and first sent what no web server takes for a record.
     """
 
     stdout: bytes = b""
@@ -34,6 +35,7 @@ class Answer:
     ends: list[tuple[int, int]] = field(default_factory=list)
     stream_ended: bool = False
     closed: bool = False
+    cut: bool = False
 
     @property
     def complete(self) -> bool:
@@ -103,6 +105,7 @@ class Connection:
     def __init__(self, address: Address, seconds: float = SECONDS) -> None:
         unix = isinstance(address, str)
         self.socket = socket.socket(socket.AF_UNIX if unix else socket.AF_INET)
+        self._seconds = seconds
         self.socket.settimeout(seconds)
         self._decoder = fastcgi.Decoder()
         self._records: list[fastcgi.Record] = []
@@ -144,8 +147,28 @@ class Connection:
         return self._records.pop(0)
 
     def closed_by_peer(self) -> bool:
-        """Wait for the end of the stream; True where nothing came before it."""
-        return self.receive() is None
+        """Wait for the end of the stream; True where no answer came before it.
+
+        A connection that is kept until now says farewell with an empty GET_VALUES_RESULT.
+        """
+        farewell = fastcgi.Record(fastcgi.GET_VALUES_RESULT, 0, b"", 0)
+        record = self.receive()
+        return record is None or (record == farewell and self.receive() is None)
+
+    def dismissed(self) -> bool:
+        """Tell, without waiting, whether the gateway has said farewell or closed.
+
+        A web server that keeps connections looks the same way before it uses one again.
+        """
+        self.socket.setblocking(False)
+        try:
+            while data := self.socket.recv(1 << 18):
+                self._records += self._decoder.feed(data)
+            return True
+        except BlockingIOError:
+            return bool(self._records)
+        finally:
+            self.socket.settimeout(self._seconds)
 
     def answer(self, request_id: int = 1, others: list[fastcgi.Record] | None = None) -> Answer:
         """Return the answer to *request_id*, up to its END_REQUEST or the end of the stream.
@@ -160,8 +183,11 @@ class Connection:
         answer, out = Answer(), bytearray()
         while True:
             record = self.receive()
-            if record is None:
+            if record and record.type == fastcgi.CUT and self.receive() is not None:
+                raise fastcgi.ProtocolError("records after the cut")
+            if record is None or record.type == fastcgi.CUT:
                 answer.closed = True
+                answer.cut = record is not None
                 break
             if record.id != request_id and others is not None:
                 others.append(record)

@@ -19,6 +19,9 @@ RESPONDER, AUTHORIZER, FILTER = 1, 2, 3
 REQUEST_COMPLETE, CANT_MPX_CONN, OVERLOADED, UNKNOWN_ROLE = range(4)
 KEEP_CONN = 1
 MAX_CONTENT, MAX_PADDING = 65535, 255
+CUT = 0
+"""Type of a record whose header is all zeros: no FastCGI at all, on purpose. A web server that would
+take the mere end of the connection for the end of the answer gives up at this."""
 
 _HEADER = struct.Struct(">BBHHBB")
 
@@ -144,6 +147,10 @@ class Decoder:
         records = []
         while len(self._buffer) >= 8:
             version, kind, request_id, size, padding, reserved = _HEADER.unpack_from(self._buffer)
+            if not any(self._buffer[:8]):
+                records.append(Record(CUT, 0, b""))
+                del self._buffer[:8]
+                continue
             if version != 1 or reserved != 0:
                 raise ProtocolError(f"record header {bytes(self._buffer[:8])!r}")
             end = 8 + size + padding

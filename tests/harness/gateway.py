@@ -167,10 +167,15 @@ class Gateway:
         return processes.marked(self._mark)
 
     def snapshot(self) -> int:
-        """Return the pid of the snapshot process."""
-        found = [p for p in processes.children(self.process.pid) if p.session == p.pid]
+        """Return the pid of the snapshot process, after waiting for it where it is being replaced."""
+
+        def find() -> list[int]:
+            children = processes.children(self.process.pid)
+            return [p.pid for p in children if p.session == p.pid and p.state != "Z"]
+
+        found = until(find, "a snapshot process")
         assert len(found) == 1, f"one snapshot process expected, found {found}"
-        return found[0].pid
+        return found[0]
 
     def workers(self) -> list[int]:
         """Return the pids of the live workers."""
