@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: MIT
+"""What `make demo` runs: one leaky application, twice behind nginx, once isolated and once not.
+
+With ``--check`` it ends after its checks, with exit code 0 or 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+from pathlib import Path
+
+from demo_apps.stage import DEMO_APPS, Site, Stage, StageError, fetch, lwcgi_site
+
+FILE = bytes(range(256)) * 256
+
+
+def sites(notes: Path) -> tuple[Site, ...]:
+    """Return what the demo serves: the counter both ways, and the notes kept in *notes*."""
+    counter = ("counter:application", DEMO_APPS / "counter", "--no-warmup")
+    return (
+        lwcgi_site(*counter, engine="fork", workers=2),
+        lwcgi_site(*counter, engine="none", mount="/none"),
+        lwcgi_site(
+            "notes:application",
+            DEMO_APPS / "flask_notes",
+            engine="fork",
+            mount="/notes",
+            workers=2,
+            environ=(("NOTES_DIR", str(notes)),),
+        ),
+    )
+
+
+def visits(stage: Stage, path: str) -> list[int]:
+    """Make ten requests to the counter at *path*; return the numbers it answered."""
+    numbers = []
+    for _ in range(10):
+        status, body = stage.get(path)
+        found = re.search(rb"visitor (\d+)", body)
+        if status != 200 or found is None:
+            raise AssertionError(f"status {status}: {body[:200]!r}")
+        numbers.append(int(found[1]))
+    return numbers
+
+
+def check_none_counts(stage: Stage) -> None:
+    """counter, engine none: ten requests count from 1 to 10."""
+    assert_equal(visits(stage, "/none/"), list(range(1, 11)))
+
+
+def check_fork_forgets(stage: Stage) -> None:
+    """counter, engine fork: ten requests, and each is the first."""
+    assert_equal(visits(stage, "/"), [1] * 10)
+
+
+def check_names(stage: Stage) -> None:
+    """counter: a visitor's name reaches the next one under none, and nobody under fork."""
+    for path, expected in (("/none/", b"was ann."), ("/", b"was nobody.")):
+        stage.get(f"{path}?name=ann")
+        _, body = stage.get(f"{path}?name=bob")
+        if expected not in body:
+            raise AssertionError(f"{path} answered {body!r}, expected {expected!r} in it")
+
+
+def check_crash(stage: Stage) -> None:
+    """counter, engine fork: a request that aborts gets a 500, the next one an answer."""
+    assert_equal(stage.get("/crash")[0], 500)
+    assert_equal(visits(stage, "/"), [1] * 10)
+
+
+def check_notes(stage: Stage) -> None:
+    """flask_notes, engine fork: a note is stored, its file comes back byte by byte."""
+    form = (
+        b'--cut\r\nContent-Disposition: form-data; name="text"\r\n\r\nremember me\r\n'
+        b'--cut\r\nContent-Disposition: form-data; name="file"; filename="all.bin"\r\n'
+        b"Content-Type: application/octet-stream\r\n\r\n" + FILE + b"\r\n--cut--\r\n"
+    )
+    kind = "multipart/form-data; boundary=cut"
+    assert_equal(fetch(stage.port, "POST", "/notes/", form, Content_Type=kind)[0], 303)
+    status, page = stage.get("/notes/")
+    assert_equal(status, 200)
+    link = re.search(rb'href="(/notes/\d+/file)"', page)
+    if b"remember me" not in page or link is None:
+        raise AssertionError(f"the note is not on its page: {page[-300:]!r}")
+    assert_equal(stage.get(link[1].decode()), (200, FILE))
+
+
+CHECKS: tuple[Callable[[Stage], None], ...] = (
+    check_none_counts,
+    check_fork_forgets,
+    check_names,
+    check_crash,
+    check_notes,
+)
+
+
+def assert_equal(got: object, expected: object) -> None:
+    """Raise AssertionError, with both, unless they are equal."""
+    if got != expected:
+        raise AssertionError(f"got {got!r:.200}, expected {expected!r:.200}")
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def run_checks(stage: Stage) -> int:
+    """Run all checks, print each by name, and return how many failed."""
+    failed = 0
+    for check in CHECKS:
+        name = (check.__doc__ or check.__name__).rstrip(".")
+        try:
+            check(stage)
+        except (AssertionError, OSError, HTTPException) as error:
+            failed += 1
+            print(f"FAILED  {name}\n        {error!r}")
+        else:
+            print(f"ok      {name}")
+    if failed:
+        for site in stage.sites:
+            print(f"--- log of {site.name} ---\n{stage.log(site.name)}")
+    return failed
+
+
+def show(stage: Stage) -> None:
+    """Print the isolation at work and where to look at it, and wait for Ctrl-C."""
+    print("The same counter, ten requests each:")
+    print("  engine none  ", *visits(stage, "/none/"))
+    print("  engine fork  ", *visits(stage, "/"))
+    print()
+    print(f"  {stage.url}/?name=you        the counter, every request isolated")
+    print(f"  {stage.url}/none/?name=you   the same, as other servers run it")
+    print(f"  {stage.url}/notes/           a small Flask application: forms, sqlite, files")
+    print(f"  logs: {stage.prefix}/*.log")
+    print("Ctrl-C ends it.", flush=True)
+    while True:
+        time.sleep(3600)
+
+
+def main() -> int:
+    """Run the demo; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--nginx", default="/usr/sbin/nginx")
+    parser.add_argument("--port", type=int, default=8000, help="of 127.0.0.1; 0 takes a free one")
+    parser.add_argument("--check", action="store_true", help="check and exit 0 or 1")
+    options = parser.parse_args()
+    failed = 0
+    started = time.monotonic()
+    try:
+        with (
+            stopped_by_signals(),
+            tempfile.TemporaryDirectory(prefix="lwcgi-notes-") as notes,
+            Stage(options.nginx, options.port, sites(Path(notes))) as stage,
+        ):
+            if options.check:
+                failed = run_checks(stage)
+            else:
+                show(stage)
+    except KeyboardInterrupt:
+        print("\ndemo: stopped")
+        return 0
+    except StageError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    took = time.monotonic() - started
+    print(f"demo: {len(CHECKS) - failed} of {len(CHECKS)} checks passed in {took:.1f} s")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
