@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 # Each target sets up what it needs and ends with one line that tells the result in numbers.
 
-PYTHON ?= python3
-VENV   := .venv
-BIN    := $(VENV)/bin
-PORT   ?= 8000
+PYTHON  ?= python3
+VENV    := .venv
+BIN     := $(VENV)/bin
+PORT    ?= 8000
+SECONDS ?= 60
 
 # Also where a user's PATH has no /usr/sbin.
 NGINX := $(or $(shell command -v nginx),/usr/sbin/nginx)
@@ -15,12 +16,13 @@ PY_FILES := $(shell find lwcgi demo_apps bench tests -name '*.py') setup.py
 CORE     := $(C_FILES) $(wildcard lwcgi/_core/*.py lwcgi/_core/*.h lwcgi/_core/*.txt)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-full lint format bench soak clean
+.PHONY: help demo test test-full lint format fuzz bench soak clean
 
 help:
 	@echo "make demo [CHECK=1] [PORT=8000]  the isolation at work, behind nginx, in your browser"
 	@echo "make test | test-full            lint and all tests | with the slow ones"
 	@echo "make lint | format               check the style and the floors | apply the style"
+	@echo "make fuzz [SECONDS=60]           random bytes into the protocol parser"
 	@echo "make bench [QUICK=1]             requests per second beside gunicorn"
 	@echo "make soak [ENGINE=fork] [REQUESTS=20000]  many requests, some crash or hang: nothing may grow"
 	@echo "make clean                       remove what these targets made"
@@ -55,6 +57,9 @@ format: $(BIN)/.test
 	$(BIN)/ruff check --quiet --fix .
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(C_FILES)
+
+fuzz: $(BIN)/.test
+	$(BIN)/python -m tests.fuzz $(SECONDS)
 
 bench: $(BIN)/.bench $(NGINX) $(WRK)
 	$(BIN)/python -m bench.throughput --nginx $(NGINX) --wrk $(WRK) $(if $(filter-out 0,$(QUICK)),--quick)
