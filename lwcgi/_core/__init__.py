@@ -194,11 +194,6 @@ class Core:
         """End the request's context. Returns only under engines that do not isolate."""
         lib.lw_leave()
 
-    def counters(self) -> dict[str, int]:
-        """Return the root's counters by name."""
-        counters = lib.lw_counters()
-        return {name: getattr(counters, name) for name, _ in ffi.typeof(counters).item.fields}
-
     def close(self) -> None:
-        """Hand idle connections to other workers and unmap the keep."""
+        """Hand idle connections to other workers, log what was served, unmap the keep."""
         lib.lw_close()

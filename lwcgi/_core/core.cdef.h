@@ -27,17 +27,6 @@ struct lw_settings {
     int32_t listeners[...];
 };
 
-struct counters {
-    uint64_t requests;
-    uint64_t contexts;
-    uint64_t crashed;
-    uint64_t timed_out;
-    uint64_t aborted;
-    uint64_t refused;
-    uint64_t handed;
-    uint64_t leftovers_killed;
-};
-
 int lw_create(const struct lw_settings *cfg);
 int lw_arm(const int *fds, int count, int *bad);
 int lw_next(void);
@@ -56,7 +45,6 @@ void lw_app_ran(void);
 void lw_python_before_fork(void);
 void lw_python_after_fork_parent(void);
 void lw_python_after_fork_child(void);
-const struct counters *lw_counters(void);
 void lw_close(void);
 
 /* The protocol, for tests and tools. */

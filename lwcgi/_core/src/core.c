@@ -263,14 +263,40 @@ void lw_python_after_fork_child(void)
     PyGILState_Release(state);
 }
 
-const struct counters *lw_counters(void)
+/* What this worker did, for the log. */
+static void report_counters(struct keep *k)
 {
-    return &inbox->keep->count;
+    const struct counters *c = &k->count;
+    const struct {
+        const char *what;
+        uint64_t n;
+    } parts[] = {
+        {" requests, ", c->requests},
+        {" contexts, ", c->contexts},
+        {" crashed, ", c->crashed},
+        {" timed out, ", c->timed_out},
+        {" aborted, ", c->aborted},
+        {" answered by the gateway, ", c->refused},
+        {" connections handed on, ", c->handed},
+        {" leftover processes killed", c->leftovers_killed},
+    };
+    struct text t = report_start(k, 'I');
+    unsigned i;
+
+    text_str(&t, "worker ");
+    text_num(&t, (uint64_t)k->cfg.worker);
+    text_str(&t, " ends: ");
+    for (i = 0; i < sizeof parts / sizeof *parts; i++) {
+        text_num(&t, parts[i].n);
+        text_str(&t, parts[i].what);
+    }
+    report_send(k, &t);
 }
 
 void lw_close(void)
 {
     hand_all(inbox->keep);
+    report_counters(inbox->keep);
     keep_unmap(inbox);
     inbox = NULL;
 }

@@ -66,10 +66,8 @@ void lw_python_before_fork(void);
 void lw_python_after_fork_parent(void);
 void lw_python_after_fork_child(void);
 
-/* The root's counters, for the log line at its end. */
-const struct counters *lw_counters(void);
-
-/* The root leaves: hands its idle connections on and unmaps everything. */
+/* The root leaves: hands its idle connections on, logs its counters and unmaps
+ * everything. */
 void lw_close(void);
 
 #ifdef LWCGI_MUTATIONS
