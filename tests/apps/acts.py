@@ -138,6 +138,12 @@ def wait(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     return _answer(start_response, os.getpid())
 
 
+def slow(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Take ten milliseconds; return what was asked."""
+    time.sleep(0.01)
+    return _answer(start_response, environ["REQUEST_URI"])
+
+
 def environment(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """Return the request's variables, and those of the process."""
     variables = {key: value for key, value in environ.items() if isinstance(value, str)}
@@ -300,7 +306,7 @@ def authorize(environ: Environ, start_response: StartResponse) -> Iterable[bytes
 PATHS = {
     f"/{act.__name__}": act
     for act in (
-        state, do, middle, after, closing, twice, registers, wait, environment, upload, echo,
+        state, do, middle, after, closing, twice, registers, wait, slow, environment, upload, echo,
         download, early, memory, open_many, search, root_memory, log, raw, write, exc_info, file_wrapper,
         authorize, fork_hooks,
     )
