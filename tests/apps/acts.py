@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import lwcgi
-from tests.apps import ends, mess, observed, residue
+from tests.apps import ends, hostile, mess, observed, residue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -249,6 +249,18 @@ def root_memory(environ: Environ, start_response: StartResponse) -> Iterable[byt
     return _answer(start_response, allowed)
 
 
+def linger(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Attack the root with a descriptor."""
+    hostile.linger(int(environ["QUERY_STRING"]))
+    return _answer(start_response, "sent")
+
+
+def flood(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Attack the root with messages."""
+    hostile.flood(int(environ["QUERY_STRING"]))
+    return _answer(start_response, "left behind")
+
+
 def log(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """Write the body to wsgi.errors, to file descriptor 1 and to 2, as the query says."""
     text = environ["wsgi.input"].read()
@@ -308,7 +320,7 @@ PATHS = {
     for act in (
         state, do, middle, after, closing, twice, registers, wait, slow, environment, upload, echo,
         download, early, memory, open_many, search, root_memory, log, raw, write, exc_info, file_wrapper,
-        authorize, fork_hooks,
+        authorize, fork_hooks, linger, flood,
     )
 }  # fmt: skip
 

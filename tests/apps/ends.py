@@ -45,6 +45,11 @@ def exit_code() -> NoReturn:
     os._exit(7)
 
 
+def kill_group() -> None:
+    """SIGTERM to the process group, as scripts clean up."""
+    os.killpg(0, signal.SIGTERM)
+
+
 def abort() -> NoReturn:
     """abort(3)."""
     os.abort()
@@ -87,22 +92,9 @@ def illegal_instruction() -> None:
     signal.raise_signal(signal.SIGILL)
 
 
-_COMPARE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
-
-
 def stack_overflow() -> None:
-    """C and Python call each other until the stack ends."""
-    two = (ctypes.c_int * 2)(2, 1)
-    kept = []
-
-    def compare(_a: int, _b: int) -> int:
-        machine.LIBC.qsort(two, 2, 4, callback)
-        return 0
-
-    callback = _COMPARE(compare)
-    kept.append(callback)
-    sys.setrecursionlimit(10**8)
-    machine.LIBC.qsort(two, 2, 4, callback)
+    """Calls in C without end, out of sight of Python's own limit of recursion."""
+    machine.call_itself()
 
 
 def recursion() -> None:
@@ -158,6 +150,6 @@ ENDS: dict[str, Callable[[], object]] = {
     for end in (
         goes_on, exception, sys_exit, os_exit, exit_code, abort, segfault, segfault_with_lock,
         segfault_in_thread, crash_in_malloc, floating_point, illegal_instruction, stack_overflow,
-        recursion, memory_limit, kill, terminate, stuck_in_python, stuck_in_c, stuck_deaf, stopped,
+        recursion, memory_limit, kill, kill_group, terminate, stuck_in_python, stuck_in_c, stuck_deaf, stopped,
     )
 }  # fmt: skip

@@ -11,6 +11,7 @@ from tests.contract import mutants, promises
 from tests.contract.checks import (
     answers,
     containment,
+    hostile,
     leftovers,
     residue,
     separation,
@@ -33,6 +34,7 @@ CAUGHT_BY: dict[str, Check] = {
     "STEP_RESTORE_DUMPABLE": state.attributes_are_the_applications,
     "STEP_LIMIT_MEMORY": containment.memory_is_refused,
     "STEP_DIE_WITH_ROOT": containment.a_context_dies_with_its_worker,
+    "STEP_OWN_GROUP": hostile.a_signal_to_its_group_stays_inside,
     "STEP_KILL_LEFTOVERS": leftovers.no_task_is_left,
     "STEP_ANSWER_CRASH": answers.before_headers,
     "STEP_BREAK_ANSWER": answers.in_the_middle,

@@ -12,6 +12,7 @@ FLOORS = (
     "guard relay loop direct",
     "context",
     "request",
+    "hand",
     "answer conn",
     "task files report signals",
     "keep",

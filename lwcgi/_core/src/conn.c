@@ -11,6 +11,9 @@
 /* How long a peer may take for a request's parameters once it has begun. */
 static const uint64_t READ_NS = 10ull * 1000000000;
 
+/* How long to leave the listeners alone when the kernel has no room. */
+static const uint64_t PAUSE_NS = 100000000;
+
 static int watch(int ep, int source, int fd, uint32_t events)
 {
     struct epoll_event ev = {.events = events};
@@ -76,7 +79,7 @@ int conn_rebuild(struct keep *k, int extra, int extra_source)
     return k->stopping ? conn_listen(k, 0) : 0;
 }
 
-static int add(struct keep *k, int fd)
+int conn_add(struct keep *k, int fd)
 {
     struct stat st;
     int type = 0;
@@ -106,42 +109,18 @@ int conn_accept(struct keep *k, int listener)
 {
     long fd = sys_accept4(listener, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-    if (fd == -EMFILE || fd == -ENFILE) {
-        /* The connection stays in the backlog for a worker that has room; we
-         * take new ones again when one of ours has closed. */
+    if (fd < 0 && fd != -EAGAIN && fd != -EINTR && fd != -ECONNABORTED) {
+        /* The connection stays in the backlog for a worker that has room. */
         if (!k->quiet)
-            report(k, 'W', "no descriptors left for new connections: raise the limit (ulimit -n)");
+            report(k, 'W',
+                   fd == -EMFILE || fd == -ENFILE
+                       ? "no descriptors left for new connections: raise ulimit -n"
+                       : "the kernel refuses new connections for now");
         k->quiet = 1;
-        if (k->open_conns)
-            conn_listen(k, 0);
+        conn_listen(k, 0);
+        k->listen_again_ns = now_ns() + PAUSE_NS;
     }
-    return fd < 0 ? (int)fd : add(k, (int)fd);
-}
-
-/* A control message with one descriptor. */
-union passed {
-    struct cmsghdr head;
-    char room[CMSG_SPACE(sizeof(int))];
-};
-
-int conn_take(struct keep *k)
-{
-    char byte;
-    struct iovec iov = {&byte, 1};
-    union passed control;
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control.room,
-                         .msg_controllen = sizeof control};
-    long ret = sys_recvmsg(k->cfg.queue_recv, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    int fd;
-
-    if (ret < 0)
-        return (int)ret;
-    if (msg.msg_controllen < sizeof(struct cmsghdr) || control.head.cmsg_type != SCM_RIGHTS)
-        return -EBADMSG;
-    memcpy(&fd, CMSG_DATA(&control.head), sizeof fd);
-    return add(k, fd);
+    return fd < 0 ? (int)fd : conn_add(k, (int)fd);
 }
 
 void conn_close(struct keep *k, int fd)
@@ -158,7 +137,7 @@ void conn_close(struct keep *k, int fd)
     c->stash = -1;
     k->open_conns--;
     k->quiet = 0;
-    if (!k->listening && !k->stopping && k->open_conns < k->conn_limit)
+    if (!k->listening && !k->stopping && !k->listen_again_ns && k->open_conns < k->conn_limit)
         conn_listen(k, 1);
 }
 
@@ -180,7 +159,6 @@ void conn_wait(struct keep *k, int fd, int state)
 int conn_stash(struct keep *k)
 {
     struct conn *c = &k->conns[k->rq.fd];
-    uint64_t now = now_ns();
     long ret;
 
     if (c->stash < 0) {
@@ -196,23 +174,54 @@ int conn_stash(struct keep *k)
     if (ret != (long)k->rq.params_len)
         return ret < 0 ? (int)ret : -EIO;
     if (!c->deadline_ns)
-        c->deadline_ns = now + READ_NS;
+        conn_set_deadline(k, k->rq.fd);
+    return 0;
+}
+
+void conn_set_deadline(struct keep *k, int fd)
+{
+    struct conn *c = &k->conns[fd];
+
+    c->deadline_ns = now_ns() + READ_NS;
     if (!k->next_deadline_ns || c->deadline_ns < k->next_deadline_ns)
         k->next_deadline_ns = c->deadline_ns;
-    return 0;
+}
+
+void conn_drop_stash(struct keep *k, int fd)
+{
+    struct conn *c = &k->conns[fd];
+
+    if (c->stash >= 0)
+        sys_close(c->stash);
+    c->stash = -1;
+    c->deadline_ns = 0;
 }
 
 int conn_unstash(struct keep *k, int fd)
 {
     struct conn *c = &k->conns[fd];
-    long ret = sys_pread(c->stash, &k->rq, sizeof k->rq, 0);
+    struct request *rq = &k->rq;
+    long ret = sys_pread(c->stash, rq, sizeof *rq, 0);
 
-    if (ret != (long)sizeof k->rq || k->rq.params_len > k->cfg.max_params) {
-        memset(&k->rq, 0, sizeof k->rq);
+    /* Another worker may have written it, which under `none` runs application
+     * code: what has no place in an unfinished request is not believed. */
+    if (ret != (long)sizeof *rq || rq->params_len > k->cfg.max_params ||
+        rq->parser.head_len > FCGI_HEADER_LEN || rq->parser.small_len > FCGI_SMALL) {
+        memset(rq, 0, sizeof *rq);
         return -EIO;
     }
-    ret = sys_pread(c->stash, k->params, k->rq.params_len, sizeof k->rq);
-    return ret == (long)k->rq.params_len ? 0 : -EIO;
+    memset(&rq->known, 0, sizeof rq->known);
+    rq->answered = rq->headers_sent = rq->params_done = 0;
+    rq->slice_len = rq->unsent = 0;
+    ret = sys_pread(c->stash, k->params, rq->params_len, sizeof *rq);
+    return ret == (long)rq->params_len ? 0 : -EIO;
+}
+
+static int is_readable(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    return sys_poll(&p, 1, 0) == 1;
 }
 
 void conn_expire(struct keep *k, uint64_t now)
@@ -226,13 +235,16 @@ void conn_expire(struct keep *k, uint64_t now)
         struct conn *c = &k->conns[fd];
         if (c->state != CONN_READING)
             continue;
-        if (c->deadline_ns <= now) {
+        if (c->deadline_ns <= now && !is_readable(fd)) {
             report(k, 'W', "a connection was closed: its request did not arrive within 10 s");
             conn_close(k, fd);
         } else if (!next || c->deadline_ns < next) {
             next = c->deadline_ns;
         }
     }
+    /* A late one whose rest has come is about to be read. */
+    if (next && next <= now)
+        next = now + PAUSE_NS;
     k->next_deadline_ns = next;
 }
 
@@ -254,53 +266,4 @@ int conn_peer_aborts(int fd, unsigned id)
     fcgi_header(abort, FCGI_ABORT_REQUEST, id, 0, 0);
     return sys_recv(fd, head, sizeof head, MSG_PEEK | MSG_DONTWAIT) == (long)sizeof head &&
            memcmp(head, abort, sizeof head) == 0;
-}
-
-/* Sends one idle connection into the queue; it is then no longer ours. */
-static int hand(struct keep *k, int fd)
-{
-    char byte = 0;
-    struct iovec iov = {&byte, 1};
-    union passed control;
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control.room,
-                         .msg_controllen = sizeof control};
-    long ret;
-
-    memset(&control, 0, sizeof control);
-    control.head.cmsg_level = SOL_SOCKET;
-    control.head.cmsg_type = SCM_RIGHTS;
-    control.head.cmsg_len = CMSG_LEN(sizeof fd);
-    memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
-    ret = sys_sendmsg(k->cfg.queue_send, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (ret < 0)
-        return (int)ret;
-    k->count.handed++;
-    conn_close(k, fd);
-    return 0;
-}
-
-void hand_ready(struct keep *k)
-{
-    struct epoll_event evs[KEEP_BATCH];
-    long n, i;
-
-    if (k->cfg.workers < 2)
-        return;
-    n = sys_epoll_wait(k->epoll, evs, KEEP_BATCH, 0);
-    for (i = 0; i < n; i++) {
-        int fd = fd_of(&evs[i]);
-        if (source_of(&evs[i]) == SOURCE_CONN && k->conns[fd].state == CONN_IDLE && hand(k, fd))
-            return; /* the queue is full: they stay ours */
-    }
-}
-
-void hand_all(struct keep *k)
-{
-    int fd;
-
-    for (fd = 0; fd <= k->top_fd; fd++)
-        if (k->conns[fd].state == CONN_IDLE && hand(k, fd))
-            return;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker's connections: accepting, waiting, putting aside what was read of
- * an unfinished request, and giving a connection to another worker.
+ * A worker's connections: accepting, waiting, and putting aside what was read
+ * of an unfinished request.
  */
 #ifndef LWCGI_CONN_H
 #define LWCGI_CONN_H
@@ -32,9 +32,10 @@ int conn_rebuild(struct keep *k, int extra, int extra_source);
 /* Starts or stops taking new connections. */
 int conn_listen(struct keep *k, int on);
 
-/* Each returns the new connection's descriptor, or -errno. */
+/* Each returns the new connection's descriptor, or -errno. conn_add takes over
+ * a descriptor that must be a socket's. */
 int conn_accept(struct keep *k, int listener);
-int conn_take(struct keep *k);
+int conn_add(struct keep *k, int fd);
 
 /* Puts a connection back to wait for its next bytes. Closes it where that
  * fails. */
@@ -45,6 +46,10 @@ void conn_close(struct keep *k, int fd);
  * that no later context can find it; and takes it back. Return 0 or -errno. */
 int conn_stash(struct keep *k);
 int conn_unstash(struct keep *k, int fd);
+void conn_drop_stash(struct keep *k, int fd);
+
+/* The clock of an unfinished request starts. */
+void conn_set_deadline(struct keep *k, int fd);
 
 /* Closes connections whose unfinished request is overdue. */
 void conn_expire(struct keep *k, uint64_t now);
@@ -53,10 +58,5 @@ void conn_expire(struct keep *k, uint64_t now);
  * ABORT_REQUEST for request `id` is the next thing it sent. */
 int conn_peer_gone(struct keep *k, int fd);
 int conn_peer_aborts(int fd, unsigned id);
-
-/* Hands idle connections to whichever worker is free: those with bytes
- * waiting (`hand_ready`), or all of them when this worker stops. */
-void hand_ready(struct keep *k);
-void hand_all(struct keep *k);
 
 #endif

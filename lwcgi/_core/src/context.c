@@ -62,6 +62,8 @@ void context_enter(struct inbox *in)
         sys_prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (sys_getppid() != in->frozen.root_pid)
         sys_exit(0); /* the root died before the line above */
+    STEP(OWN_GROUP)
+        sys_setpgid(0, 0); /* kill(0, …) must not reach the worker and its siblings */
     ret = sys_fcntl(in->channel, F_DUPFD_CLOEXEC, CHANNEL_FD);
     if (ret < 0)
         ret = in->channel; /* a low limit of descriptors: it stays where it is */

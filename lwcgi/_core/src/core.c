@@ -5,11 +5,13 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 
+#include "channel.h"
 #include "conn.h"
 #include "context.h"
 #include "direct.h"
 #include "files.h"
 #include "guard.h"
+#include "hand.h"
 #include "loop.h"
 #include "relay.h"
 #include "report.h"
@@ -141,7 +143,7 @@ static int next_in_child(struct keep *k)
     }
     ret = loop_next(k, inbox);
     if (ret <= 0)
-        sys_exit(ret == 0 ? 0 : 1);
+        sys_exit(ret == 0 ? CHANNEL_EXIT_LEFT : 1);
     return fresh ? LW_FRESH : LW_REQUEST;
 }
 

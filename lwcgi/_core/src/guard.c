@@ -6,8 +6,10 @@
 #include <sys/prctl.h>
 
 #include "answer.h"
+#include "channel.h"
 #include "conn.h"
 #include "files.h"
+#include "hand.h"
 #include "report.h"
 #include "request.h"
 #include "signals.h"
@@ -33,6 +35,7 @@ static void child_enter(struct keep *k, struct inbox *in)
     struct rlimit no_core = {0, 0}, memory;
 
     sys_prctl(PR_SET_PDEATHSIG, SIGKILL);
+    sys_setpgid(0, 0);
     if (sys_getppid() != in->frozen.root_pid)
         sys_exit(0);
     sys_prctl(PR_SET_DUMPABLE, (unsigned long)in->frozen.dumpable);
@@ -163,7 +166,7 @@ static int clear_up(struct guard *g)
     ret = task_sweep(k);
     if (ret < 0)
         return ret;
-    if (k->stopping && how.code == CLD_EXITED && how.status == 0)
+    if (k->stopping && how.code == CLD_EXITED && how.status == CHANNEL_EXIT_LEFT && k->rq.fd < 0)
         return 0;
     settle(g, &how);
     own[n++] = k->epoll;
@@ -194,8 +197,14 @@ static int watch(struct guard *g)
 
         if (n < 0 && n != -EINTR)
             return (int)n;
-        if (p[0].revents)
+        if (p[0].revents & POLLIN)
             return 0;
+        if (p[0].revents) {
+            /* The application closed a descriptor of the root's: the table is
+             * shared. It is the root's own child, so its pid is still its own. */
+            sys_kill(g->pid, SIGKILL);
+            return 0;
+        }
         if (p[1].revents) {
             signals_read(k);
             task_reap_strays(g->pid);

@@ -150,6 +150,7 @@ struct keep {
     uint32_t opos; /* unsent bytes of obuf: */
     uint32_t oend;
     uint32_t otop;
+    uint64_t listen_again_ns;  /* the listeners rest until then; 0 = they do not */
     uint64_t next_deadline_ns; /* of the earliest stashed request; 0 = none */
     struct counters count;
     struct request rq;

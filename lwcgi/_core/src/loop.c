@@ -2,6 +2,7 @@
 #include "loop.h"
 
 #include "conn.h"
+#include "hand.h"
 #include "report.h"
 #include "request.h"
 #include "signals.h"
@@ -10,14 +11,16 @@
 
 static int wait_ms(const struct keep *k)
 {
-    uint64_t now;
+    uint64_t now, until = k->next_deadline_ns;
 
     if (k->stopping)
         return 0;
-    if (!k->next_deadline_ns)
+    if (k->listen_again_ns && (!until || k->listen_again_ns < until))
+        until = k->listen_again_ns;
+    if (!until)
         return -1;
     now = now_ns();
-    return now < k->next_deadline_ns ? (int)((k->next_deadline_ns - now) / 1000000) + 1 : 0;
+    return now < until ? (int)((until - now) / 1000000) + 1 : 0;
 }
 
 /* Fills the batch of events. Returns 0, or -errno. An empty batch while
@@ -25,10 +28,16 @@ static int wait_ms(const struct keep *k)
 static int next_batch(struct keep *k)
 {
     long n = sys_epoll_wait(k->epoll, k->ready, KEEP_BATCH, wait_ms(k));
+    uint64_t now = now_ns();
 
     k->ready_at = 0;
     k->ready_count = n > 0 ? (uint32_t)n : 0;
-    conn_expire(k, now_ns());
+    conn_expire(k, now);
+    if (k->listen_again_ns && now >= k->listen_again_ns) {
+        k->listen_again_ns = 0;
+        if (!k->stopping)
+            conn_listen(k, 1);
+    }
     return n < 0 && n != -EINTR ? (int)n : 0;
 }
 
@@ -52,7 +61,7 @@ static int handle(struct keep *k, struct inbox *in, const struct epoll_event *ev
     case SOURCE_QUEUE:
         if (k->stopping)
             return 0;
-        fd = conn_take(k);
+        fd = hand_take(k);
         return fd >= 0 && is_ready(request_read(k, in, fd));
     case SOURCE_SIGNAL:
         signals_read(k);

@@ -9,6 +9,7 @@
 #include "channel.h"
 #include "conn.h"
 #include "context.h"
+#include "hand.h"
 #include "report.h"
 #include "request.h"
 #include "signals.h"
@@ -22,6 +23,8 @@ static const uint64_t MERCY_NS = 1000000000;
 enum { HAND_MS = 20 };
 /* A client that takes nothing of a finished answer for this long is gone. */
 static const uint64_t STALL_NS = 10000000000;
+/* The most descriptors one message can carry (SCM_MAX_FD of the kernel). */
+enum { MAX_PASSED = 253 };
 /* More log lines than this from one request are a flood. */
 enum { MAX_LINES = 10000 };
 
@@ -89,7 +92,6 @@ static void flush_out(struct relay *r)
         return;
     }
     k->opos += (uint32_t)n;
-    r->stall_ns = now_ns() + STALL_NS;
     if (k->opos == k->oend && r->complete)
         answered(r);
 }
@@ -144,14 +146,44 @@ static void answer_part(struct relay *r, size_t len, int last)
     flush_out(r);
 }
 
+/* A context has no reason to send descriptors. The last reference of a socket
+ * with SO_LINGER would make the root wait in close(2), so each is disarmed. */
+static int drop_descriptors(struct msghdr *msg)
+{
+    const struct linger off = {0, 0};
+    struct cmsghdr *c;
+    int dropped = 0;
+
+    for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+        size_t at, end = c->cmsg_len - CMSG_LEN(0);
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (at = 0; at + sizeof(int) <= end; at += sizeof(int)) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(c) + at, sizeof fd);
+            sys_setsockopt(fd, SOL_SOCKET, SO_LINGER, &off, sizeof off);
+            sys_close(fd);
+            dropped++;
+        }
+    }
+    return dropped;
+}
+
 /* Takes one message. Returns 0 where none waits. */
 static int take_message(struct relay *r)
 {
     struct keep *k = r->k;
     char kind = 0;
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(MAX_PASSED * sizeof(int))];
+    } control;
     struct iovec iov[2] = {{&kind, 1}, {k->obuf + FCGI_HEADER_LEN, FCGI_CHUNK}};
-    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
-    long n = sys_recvmsg(r->channel, &msg, MSG_DONTWAIT);
+    struct msghdr msg = {.msg_iov = iov,
+                         .msg_iovlen = 2,
+                         .msg_control = control.room,
+                         .msg_controllen = sizeof control};
+    long n = sys_recvmsg(r->channel, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     size_t len;
 
     /* A context that ends with body bytes unread resets the channel; what it
@@ -167,7 +199,7 @@ static int take_message(struct relay *r)
     len = (size_t)n - 1;
     if (FCGI_HEADER_LEN + len > k->otop)
         k->otop = (uint32_t)(FCGI_HEADER_LEN + len);
-    if (msg.msg_flags & MSG_TRUNC)
+    if (drop_descriptors(&msg) || msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
         kind = 0;
     if (kind == CHANNEL_LOG)
         log_line(r, k->obuf + FCGI_HEADER_LEN, len);
@@ -198,11 +230,13 @@ static int pass_part(struct relay *r, int what)
     n = sys_sendmsg(r->channel, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n == -EAGAIN || n == -EINTR)
         return -EAGAIN;
-    if (n < 0)
+    if (n < 0) {
         /* The context closed its end; whether it gave an answer shows when it
          * ends. The rest of the body is drained then. */
         r->body_told = 1;
-    else if (what == PUMP_SLICE)
+        if (n != -EPIPE && n != -ECONNRESET)
+            stop(r, SIGKILL); /* it would wait for a body that never ends */
+    } else if (what == PUMP_SLICE)
         rq->slice_len = 0;
     else
         r->body_told = 1;
@@ -269,7 +303,7 @@ static void time_is_up(struct relay *r, uint64_t now)
     STEP(TIME_LIMIT)
         stop(r, r->overdue ? SIGKILL : SIGABRT);
     r->overdue++;
-    k->rq.deadline_ns = now + MERCY_NS;
+    k->rq.deadline_ns = r->overdue == 2 ? 0 : now + MERCY_NS;
 }
 
 static int poll_timeout(const struct keep *k, uint64_t now)
@@ -321,7 +355,7 @@ static void clocks(struct relay *r)
     uint64_t now = now_ns();
 
     time_is_up(r, now);
-    if (r->dead && k->opos < k->oend && now > r->stall_ns)
+    if (r->dead && k->opos < k->oend && (now > r->stall_ns || k->quick))
         client_gone(r);
     if (k->open_conns > 1 && now >= r->hand_ns) {
         if (r->hand_ns)
@@ -349,6 +383,8 @@ static int turn(struct relay *r)
     if (p[POLL_TASK].revents) {
         r->dead = 1;
         r->stall_ns = now_ns() + STALL_NS;
+        /* What it said stays readable; nobody it left behind can add to it. */
+        sys_shutdown(r->channel, SHUT_RD);
         n = task_reap(r->pid, &r->how);
         if (n)
             return (int)n;
@@ -480,8 +516,6 @@ int relay_serve(struct keep *k, struct inbox *in)
         ret = turn(&r);
         if (ret)
             return ret;
-        if (r.dead && r.gone)
-            r.drained = 1;
     }
     return finish(&r, in);
 }

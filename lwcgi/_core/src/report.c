@@ -64,6 +64,7 @@ void report_access(struct keep *k)
     static const char *const engines[] = {[ENGINE_NONE] = "none", [ENGINE_FORK] = "fork"};
     const struct request *rq = &k->rq;
     struct text t = {k->text, k->text + KEEP_TEXT - 1};
+    struct pollfd writable = {.fd = k->cfg.access_log_fd, .events = POLLOUT};
     uint64_t us;
 
     if (k->cfg.access_log_fd < 0)
@@ -91,6 +92,8 @@ void report_access(struct keep *k)
     text_str(&t, " ");
     text_str(&t, engines[k->cfg.engine]);
     *t.at++ = '\n';
-    sys_write(k->cfg.access_log_fd, k->text, (size_t)(t.at - k->text));
+    /* A pipe that is full, as standard output may be, must not stop the root. */
+    if (sys_poll(&writable, 1, 0) == 1)
+        sys_write(k->cfg.access_log_fd, k->text, (size_t)(t.at - k->text));
     memset(k->text, 0, (size_t)(t.at - k->text));
 }

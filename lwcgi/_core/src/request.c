@@ -5,10 +5,19 @@
 
 #include "answer.h"
 #include "conn.h"
+#include "hand.h"
 #include "report.h"
 #include "sys.h"
 
 enum { DRAIN_MS = 2000 };
+
+/* Bytes that the record or header under way still needs; 0 between two. */
+static uint32_t record_left(const struct fcgi_parser *p)
+{
+    if (p->in_record)
+        return p->content_left + p->padding_left;
+    return p->head_len ? FCGI_HEADER_LEN - p->head_len : 0;
+}
 
 static int control(struct keep *k, const uint8_t *data, size_t len)
 {
@@ -219,7 +228,7 @@ static int start(struct keep *k, struct inbox *in)
 
 static int at_border(const struct request *rq)
 {
-    return !rq->begun && !rq->parser.in_record && rq->parser.head_len == 0;
+    return !rq->begun && record_left(&rq->parser) == 0;
 }
 
 /* Nothing more to read now. */
@@ -230,6 +239,7 @@ static int put_aside(struct keep *k, struct inbox *in)
     if (at_border(&k->rq)) {
         if (k->rq.poisoned)
             return close_over(k, in);
+        conn_drop_stash(k, fd);
         keep_forget_request(k, in);
         conn_wait(k, fd, CONN_IDLE);
         return REQUEST_WAIT;
@@ -268,20 +278,21 @@ int request_read(struct keep *k, struct inbox *in, int fd)
         if (rq->params_done)
             break;
     }
-    if (c->stash >= 0) {
-        sys_close(c->stash);
-        c->stash = -1;
-        c->deadline_ns = 0;
-    }
+    conn_drop_stash(k, fd);
     return start(k, in);
 }
 
 long request_fill(struct keep *k)
 {
+    uint32_t room = KEEP_READ, left = record_left(&k->rq.parser);
     long n;
 
+    /* After its answer the peer may send the next request: what is read of the
+     * present one must end exactly where that one begins. */
+    if (k->rq.answered)
+        room = !left ? FCGI_HEADER_LEN : left < KEEP_READ ? left : KEEP_READ;
     do
-        n = sys_recv(k->rq.fd, k->rbuf, KEEP_READ, MSG_DONTWAIT);
+        n = sys_recv(k->rq.fd, k->rbuf, room, MSG_DONTWAIT);
     while (n == -EINTR);
     k->rpos = 0;
     k->rend = n > 0 ? (uint32_t)n : 0;
@@ -295,7 +306,6 @@ static void body_event(struct keep *k, const struct fcgi_event *ev)
     struct request *rq = &k->rq;
 
     if (ev->end) {
-        rq->stdin_over = 1;
         rq->body =
             rq->has_length && rq->body_seen != rq->content_length ? BODY_WRONG_LENGTH : BODY_DONE;
         return;
@@ -335,9 +345,11 @@ int request_pump(struct keep *k)
             rq->body = BODY_BROKEN;
         else if (kind == FCGI_EV_ABORT && ours(k, &ev))
             rq->body = BODY_ABORTED;
-        else if (kind == FCGI_EV_STDIN && ours(k, &ev) && rq->body == BODY_MORE)
-            body_event(k, &ev);
-        else if (any_time(k, &ev))
+        else if (kind == FCGI_EV_STDIN && ours(k, &ev)) {
+            rq->stdin_over |= ev.end;
+            if (rq->body == BODY_MORE)
+                body_event(k, &ev);
+        } else if (any_time(k, &ev))
             rq->body = BODY_BROKEN;
         if (rq->body == BODY_MORE)
             body_end = (uint32_t)(at - k->rbuf);
@@ -350,26 +362,37 @@ int request_pump(struct keep *k)
     return rq->body == BODY_MORE ? PUMP_NEED : PUMP_STATE;
 }
 
+/* Nothing of the request is left to come. */
+static int is_read(struct request *rq)
+{
+    if (rq->stdin_over && rq->body != BODY_BROKEN && rq->body != BODY_ABORTED)
+        rq->body = BODY_DONE;
+    return rq->body == BODY_DONE && record_left(&rq->parser) == 0;
+}
+
 void request_drain(struct keep *k)
 {
     struct request *rq = &k->rq;
     uint64_t until = now_ns() + DRAIN_MS * 1000000ull, now;
     struct pollfd p = {.fd = rq->fd, .events = POLLIN};
 
-    while (rq->body != BODY_DONE && rq->body != BODY_BROKEN && rq->body != BODY_ABORTED) {
+    while (!is_read(rq) && rq->body != BODY_BROKEN && rq->body != BODY_ABORTED) {
         /* The lengths were already judged: only the end of the stream counts. */
-        rq->body = rq->stdin_over ? BODY_DONE : BODY_MORE;
+        if (rq->body != BODY_DONE)
+            rq->body = BODY_MORE;
         rq->has_length = 0;
         rq->body_seen = 0;
         rq->slice_len = 0;
-        if (request_pump(k) != PUMP_NEED)
+        if (k->rpos < k->rend) {
+            request_pump(k);
             continue;
+        }
         now = now_ns();
         if (now >= until || sys_poll(&p, 1, (int)((until - now) / 1000000) + 1) == 0 ||
             request_fill(k) == 0)
             break;
     }
-    if (rq->body != BODY_DONE)
+    if (!is_read(rq))
         rq->poisoned = 1;
     if (!rq->poisoned && request_send_control(k, rq->fd))
         rq->poisoned = 1;
@@ -398,7 +421,7 @@ void request_end(struct keep *k, struct inbox *in)
     int fd = rq->fd, kept;
 
     if (rq->answered) {
-        if (rq->body != BODY_DONE)
+        if (!is_read(rq))
             request_drain(k);
         if (rq->params_done && rq->known.count)
             report_access(k);
@@ -408,8 +431,12 @@ void request_end(struct keep *k, struct inbox *in)
     k->control_len = 0;
     kept = is_kept(k, fd);
     keep_forget_request(k, in);
-    if (kept)
-        conn_wait(k, fd, CONN_IDLE);
-    else
+    if (!kept) {
         conn_close(k, fd);
+        return;
+    }
+    conn_wait(k, fd, CONN_IDLE);
+    /* A worker that stops serves what had come; what comes now is for others. */
+    if (k->stopping && k->conns[fd].state == CONN_IDLE)
+        hand_over(k, fd);
 }

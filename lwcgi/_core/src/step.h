@@ -17,6 +17,7 @@ enum step {
     STEP_RESTORE_DUMPABLE,
     STEP_LIMIT_MEMORY,
     STEP_DIE_WITH_ROOT,
+    STEP_OWN_GROUP, /* signals to its process group stay in the context */
     STEP_KILL_LEFTOVERS,
     STEP_ANSWER_CRASH,   /* 500 for a context that died before its headers */
     STEP_BREAK_ANSWER,   /* a cut answer must not look whole */

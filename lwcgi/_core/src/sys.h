@@ -218,6 +218,21 @@ static inline int sys_getsid(int pid)
     return (int)SYS(SYS_getsid, pid, 0, 0, 0, 0, 0);
 }
 
+static inline long sys_setpgid(int pid, int group)
+{
+    return SYS(SYS_setpgid, pid, group, 0, 0, 0, 0);
+}
+
+static inline long sys_shutdown(int fd, int how)
+{
+    return SYS(SYS_shutdown, fd, how, 0, 0, 0, 0);
+}
+
+static inline long sys_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
+{
+    return SYS(SYS_setsockopt, fd, level, name, val, len, 0);
+}
+
 static inline long sys_pidfd_open(int pid)
 {
     return SYS(SYS_pidfd_open, pid, 0, 0, 0, 0, 0);

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from tests.contract.checks import (
     answers,
     containment,
+    hostile,
     leftovers,
     residue,
     separation,
@@ -36,5 +37,5 @@ CHECKS: Mapping[int | str, Sequence[Check]] = {
     7: answers.CHECKS,
     8: containment.CHECKS,
     9: residue.CHECKS,
-    "separation": separation.CHECKS,
+    "separation": (*separation.CHECKS, *hostile.CHECKS),
 }

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""What a context may do to the channel and to its process group, and the root must withstand."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from tests.contract.checks.asking import same_worker, state, waiting, written
+
+if TYPE_CHECKING:
+    from tests.harness import Gateway
+
+
+def a_signal_to_its_group_stays_inside(gateway: Gateway) -> None:
+    """kill(0, SIGTERM), as in clean-up code, ends that request and no other process."""
+    with gateway.another(options={"workers": 2, "timeout": "30s"}) as pair:
+        snapshot = pair.snapshot()
+        with waiting(pair) as other:
+            assert pair.get("/do?end=kill_group").status == 500
+            assert os.path.exists(f"/proc/{other.pid}")
+            other.release()
+            assert other.connection.answer().status == 200
+        assert pair.get("/environment").status == 200
+        assert pair.snapshot() == snapshot
+
+
+def descriptors_sent_to_the_root(gateway: Gateway) -> None:
+    """A socket that lingers, sent over the channel, does not put the root to sleep."""
+    before = state(gateway)
+    started = time.monotonic()
+    try:
+        assert gateway.get("/linger?25").status == 500
+        same_worker(gateway, before, state(gateway))
+    finally:
+        os.kill(int(written(gateway.folder / "holder")), signal.SIGKILL)
+    # The gateway's time limit is a second; closing the socket as it came would take 25.
+    assert time.monotonic() - started < 15
+
+
+def a_flood_from_the_left_behind(gateway: Gateway) -> None:
+    """Children that go on talking on the channel do not keep the worker from the next request."""
+    before = state(gateway)
+    started = time.monotonic()
+    gateway.get("/flood?60")
+    same_worker(gateway, before, state(gateway))
+    # They would go on for half a minute.
+    assert time.monotonic() - started < 15
+
+
+CHECKS = (
+    a_signal_to_its_group_stays_inside,
+    descriptors_sent_to_the_root,
+    a_flood_from_the_left_behind,
+)
