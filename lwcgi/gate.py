@@ -15,10 +15,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 
 _STANDARD = frozenset({0, 1, 2})
 _ANON_INODE = "anon_inode:"
+_UNBOUND = ("", b"", ("0.0.0.0", 0), ("::", 0))
 _MAPPING = re.compile(r"[0-9a-f]+-[0-9a-f]+ .w.s [0-9a-f]+ \S+ \d+ *(.*)")
 
 
@@ -86,13 +88,23 @@ def _threads() -> Iterator[Finding]:
             what = f"thread {ident} without a name, {place}"
         else:
             kind = type(thread)
-            what = f"thread {thread.name!r} ({kind.__module__}.{kind.__qualname__}), {place}"
+            what = f"thread {thread.name!r} ({kind.__module__}.{kind.__qualname__})"
+            what += f"{_target(thread)}, {place}"
         yield Finding(
             "thread",
             what,
             "stop the thread in a before_snapshot hook, start it in after_restore if requests "
             "need it",
         )
+
+
+def _target(thread: threading.Thread) -> str:
+    """Return what tells the function that *thread* was made with; empty for a class's own."""
+    function = getattr(thread, "_target", None)
+    while isinstance(function, partial):
+        function = function.func
+    name = getattr(function, "__qualname__", None)
+    return f" running {getattr(function, '__module__', None) or 'builtins'}.{name}" if name else ""
 
 
 # --- descriptors -------------------------------------------------------------
@@ -134,8 +146,13 @@ def _socket(fd: int) -> Finding:
         try:
             state = f"connected to {_address(copy.getpeername())}"
         except OSError:
-            listens = copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-            state = f"{'listening on' if listens else 'bound to'} {_address(copy.getsockname())}"
+            name = copy.getsockname()
+            if copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                state = f"listening on {_address(name)}"
+            elif name in _UNBOUND or name[:2] in _UNBOUND:
+                state = "neither bound nor connected"
+            else:
+                state = f"bound to {_address(name)}"
     return Finding(
         "socket",
         f"descriptor {fd}, {kind} {state}",

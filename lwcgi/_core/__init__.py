@@ -124,7 +124,7 @@ class Request:
 
 
 class Core:
-    """One worker's root and its frozen point (DESIGN of the engines: ARCHITECTURE.md)."""
+    """One worker's root and its frozen point (ARCHITECTURE.md)."""
 
     def __init__(self, settings: CoreSettings) -> None:
         """Map the keep.

@@ -6,13 +6,15 @@ from __future__ import annotations
 import os
 import re
 import sys
+import zlib
+from itertools import zip_longest
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from .. import __version__
-from ..errors import ConfigError, LwcgiError
+from ..errors import ConfigError, GateError, LwcgiError
 from ..supervisor import machine, sockets
 from ..supervisor.logs import Log, escape
 from ..supervisor.master import Master
@@ -20,13 +22,14 @@ from . import nginx, options
 
 _EXIT_CODES = """\b
 Exit codes:
-  0  stopped as told
-  1  an error in lwcgi itself
-  2  a wrong option, variable or configuration file
-  3  the application cannot be found, imported or started
-  4  an address cannot be used
-  5  the application holds something that cannot be frozen
-  6  this machine or this Python is not supported
+  0    stopped as told
+  1    an error in lwcgi itself
+  2    a wrong option, variable or configuration file
+  3    the application cannot be found, imported, called or started
+  4    an address cannot be used
+  5    the application holds something that cannot be frozen
+  6    this machine or this Python is not supported
+  130  check was interrupted
 """
 
 
@@ -58,7 +61,7 @@ def check(app: str | None, no_warmup: bool, **values: Any) -> None:
     for name, available, remark in machine.table():
         click.echo(f"engine {name:<8}{'yes' if available else 'no':<4} {remark}")
     engine, why = machine.choose(values["engine"])
-    click.echo(f"would use    {engine.name}: {why}")
+    click.echo(f"would use    {engine.name}, {why}")
     if app:
         settings = options.settings(app, no_warmup, values)
         notes = Master(settings, Log(level=settings.log_level), check=True).run()
@@ -77,12 +80,21 @@ def print_nginx(app: str | None, no_warmup: bool, **values: Any) -> None:
     It belongs inside the http block, for example in a file of /etc/nginx/conf.d.
     """
     settings = options.settings(app, no_warmup, values)
-    name = "lwcgi_" + re.sub(r"\W", "_", settings.app.partition(":")[0], flags=re.ASCII)
     servers = [_reachable(sockets.parse(text)) for text in settings.bind]
     block = nginx.server_block(
-        name, servers, settings.script_name, settings.timeout, settings.max_body
+        _upstream(settings.app, servers),
+        servers,
+        settings.script_name,
+        settings.timeout,
+        settings.max_body,
     )
     click.echo(block, nl=False)
+
+
+def _upstream(app: str, servers: list[str]) -> str:
+    """Return a name for nginx's upstream that no other application on this machine gets."""
+    module = re.sub(r"\W", "_", app.partition(":")[0], flags=re.ASCII)
+    return f"lwcgi_{module}_{zlib.crc32(os.fsencode(' '.join([app, *servers]))):08x}"
 
 
 def _reachable(address: sockets.Address) -> str:
@@ -135,9 +147,12 @@ def _fill_standard_descriptors() -> None:
 def _explain(error: LwcgiError) -> None:
     for line in error.traceback.rstrip().split("\n") if error.traceback else []:
         click.echo(escape(line), err=True)
-    click.echo(f"lwcgi: error: {escape(error.cause)}", err=True)
-    for line in error.remedy.split("\n") if error.remedy else []:
-        click.echo(f"lwcgi: remedy: {escape(line)}", err=True)
+    # The gate has a line of each for everything it found.
+    causes = error.cause.split("\n") if isinstance(error, GateError) else [error.cause]
+    for cause, remedy in zip_longest(causes, error.remedy.split("\n"), fillvalue=""):
+        for kind, text in (("error", cause), ("remedy", remedy)):
+            if text:
+                click.echo(f"lwcgi: {kind}: {escape(text)}", err=True)
 
 
 def _source(error: click.BadParameter) -> str:

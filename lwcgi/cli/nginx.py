@@ -36,11 +36,15 @@ upstream {name} {{
 }}
 
 server {{
-    listen 8000;
+    # Adapt address, port and name to your site.
+    listen 127.0.0.1:8000;
+    server_name localhost;
     client_max_body_size {max_body};
 
     location {location} {{
         include fastcgi_params;
+        # Some fastcgi_params send the host without its port, which redirects would then lack.
+        fastcgi_param HTTP_HOST $http_host;
         fastcgi_pass {name};
         fastcgi_keep_conn on;
         fastcgi_read_timeout {wait};

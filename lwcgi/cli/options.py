@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from .. import config
 from ..errors import ConfigError
@@ -31,14 +32,24 @@ def _measured(parse: Callable[[str], float], kind: str) -> dict[str, Any]:
 
 _SIZE = _measured(config.parse_size, "SIZE")
 _DURATION = _measured(config.parse_duration, "TIME")
+_STRONGEST_FIRST = (
+    ParameterSource.COMMANDLINE,
+    ParameterSource.ENVIRONMENT,
+    ParameterSource.DEFAULT_MAP,
+)
 _DEFAULTS = {setting.name: setting.default for setting in fields(config.Settings)}
 
 
 def _option(name: str, help: str, **details: Any) -> Callable[[Command], Command]:  # noqa: A002
     """Return the option ``--name`` with its environment variable."""
-    variable = configfile.PREFIX + name.replace("-", "_").upper()
+    variable = configfile.PREFIX + name.partition("/")[0].replace("-", "_").upper()
     details.setdefault("show_default", not details.get("multiple", False))
     return click.option(f"--{name}", help=help, envvar=variable, **details)
+
+
+def _switch(name: str, help: str) -> Callable[[Command], Command]:  # noqa: A002
+    """Return the option ``--name``, and ``--no-name`` for what a weaker source has set."""
+    return _option(f"{name}/--no-{name}", help, show_default=False)
 
 
 _LOADING = (
@@ -49,7 +60,7 @@ _LOADING = (
         type=click.Path(),
         multiple=True,
     ),
-    _option("factory", "The callable makes the application.", is_flag=True),
+    _switch("factory", "The callable makes the application."),
     _option("script-name", "Path where the application is mounted.", default="", metavar="PATH"),
     _option(
         "warmup",
@@ -85,7 +96,7 @@ _SERVING = (
         multiple=True,
         metavar="unix:PATH|HOST:PORT",
     ),
-    _option("allow-remote", "Listen on addresses others can reach.", is_flag=True),
+    _switch("allow-remote", "Listen on addresses others can reach."),
     _option("backlog", "Connections that may wait.", type=int, default=_DEFAULTS["backlog"]),
     _option("workers", "Worker processes.  [default: cores]", type=int, show_default=False),
     _option("timeout", "Time for one request; 0 for no limit.", **_DURATION, default="30s"),
@@ -162,15 +173,27 @@ def settings(app: str | None, no_warmup: bool, values: dict[str, Any]) -> config
     """Return the settings that the command's parameters make.
 
     Raises:
-        ConfigError: the application is missing, or a value is out of its range.
+        ConfigError: the application is missing, or a value is out of its range, or one source
+            wants both a warm-up and none.
     """
     if not app:
         raise ConfigError(
             "no application named", "write MODULE:CALLABLE, for example myproject.wsgi:application"
         )
-    if no_warmup and values["warmup"]:
-        raise ConfigError("--warmup and --no-warmup exclude each other", "leave one of them out")
     given = {name: value for name, value in values.items() if value not in (None, ())}
-    if no_warmup:
+    if no_warmup and not (values["warmup"] and _warmup_is_stronger()):
         given["warmup"] = ()
     return config.Settings(app=app, **given)
+
+
+def _warmup_is_stronger() -> bool:
+    """Return whether, of --warmup and --no-warmup, both given, the former counts."""
+    context = click.get_current_context()
+    paths, none = (
+        _STRONGEST_FIRST.index(source)
+        for name in ("warmup", "no_warmup")
+        if (source := context.get_parameter_source(name)) is not None
+    )
+    if paths == none:
+        raise ConfigError("--warmup and --no-warmup exclude each other", "leave one of them out")
+    return paths < none

@@ -28,8 +28,8 @@ def choose(name: str) -> tuple[Engine, str]:
         name: one of config.ENGINES.
     """
     engine = engines.choose(name)
-    reason = "as asked" if name != "auto" else "auto takes the only one here that isolates"
-    return engine, f"{reason}; {engine.summary}"
+    reason = "as asked" if name != "auto" else "chosen by auto"
+    return engine, f"{reason}: {engine.summary}"
 
 
 def refuse_unsupported() -> None:

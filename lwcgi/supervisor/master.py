@@ -107,7 +107,7 @@ class Master:
         self._intake.open_access_log(settings.access_log)
         addresses = ", ".join(str(listener.address) for listener in self._listeners)
         self._log.write("info", f"lwcgi {__version__}, listening on {addresses}")
-        self._log.write("info", f"engine {settings.engine}: {self._why}")
+        self._log.write("info", f"engine {settings.engine}, {self._why}")
 
     def _close_listeners(self) -> None:
         for listener in self._listeners:
@@ -259,7 +259,7 @@ class Master:
             if not self._check:
                 self._log.write("info", "stopped")
             return
-        failure = generation.failure or _sudden_end(status)
+        failure = generation.failure or _sudden_end(status, generation.leads)
         if not self._was_ready:
             raise failure
         for text in (failure.traceback.rstrip(), failure.cause, failure.remedy):
@@ -283,7 +283,12 @@ def _error_from(message: dict[str, object]) -> LwcgiError:
     return kind(cause, remedy, traceback)
 
 
-def _sudden_end(status: int) -> LwcgiError:
+def _sudden_end(status: int, loaded: bool) -> LwcgiError:
+    if loaded:
+        return ApplicationError(
+            f"the snapshot process {processes.describe(status)}",
+            "if nobody ended it, the lines above or the kernel's log (dmesg) may say why",
+        )
     return ApplicationError(
         f"the process that loads the application {processes.describe(status)}",
         "what it printed is above; python -X faulthandler -c 'import MODULE' may show more",

@@ -180,9 +180,13 @@ def _warm_up(
 def _pass_gate(orders: Orders) -> None:
     findings = gate.inspect(orders.descriptors(), frozenset(orders.settings.allow))
     if findings:
-        what = "; ".join(f"{finding.kind}: {finding.what}" for finding in findings)
-        remedies = dict.fromkeys(finding.remedy for finding in findings)
-        raise GateError(f"the application cannot be frozen: {what}", "\n".join(remedies))
+        # One line for each finding, in both: they are told in pairs.
+        causes = [
+            f"the application cannot be frozen: {found.kind}: {' '.join(found.what.splitlines())}"
+            for found in findings
+        ]
+        remedies = [f"{found.remedy}; or let it pass: --allow {found.kind}" for found in findings]
+        raise GateError("\n".join(causes), "\n".join(remedies))
 
 
 def _unexpected(error: BaseException) -> LwcgiError:

@@ -13,7 +13,7 @@ import os
 LARGEST_MESSAGE = 128 << 10
 LARGEST_LINE = 4096
 # Characters; each may take six bytes in JSON, and all must fit one message.
-_LONGEST_SENTENCE, _LONGEST_TRACEBACK, _MOST_NOTES = 2048, 12 << 10, 5
+_LONGEST_SENTENCE, _LONGEST_TRACEBACK, _MOST_NOTES = 4096, 12 << 10, 5
 
 _LETTERS = {b"D": "debug", b"I": "info", b"W": "warning", b"E": "error"}
 

@@ -143,9 +143,16 @@ class Response:
                 data = data[: self._left]
                 self.wants_body = False
             self._left -= len(data)
+        if self.complete:
+            return self.wants_body
         if not self.sent:
             data = self._open(self._head, data)
-        if data:
+        if self._left == 0:
+            # A client that has all it was promised may leave: what the application does from
+            # here on must not be taken for work on an answer that nobody waits for.
+            self.complete = True
+            self._transport.finish(data)
+        elif data:
             self._transport.write(data)
         return self.wants_body
 
@@ -169,6 +176,8 @@ class Response:
             raise RuntimeError("the application did not call start_response")
         if self.wants_body and self._left > 0:
             raise AnswerTooShort(f"body ended {self._left} bytes short of its Content-Length")
+        if self.complete:
+            return
         last = b"" if self.sent else self._open(self._head, b"")
         self.complete = True
         self._transport.finish(last)

@@ -239,9 +239,9 @@ def lock_memory() -> None:
     machine.check(machine.LIBC.mlock(observed.HEAP, len(observed.HEAP)))
 
 
-def new_session() -> None:
-    """The context itself becomes a session's leader."""
-    os.setsid()
+def new_group() -> None:
+    """The context joins the process group of its worker."""
+    os.setpgid(0, os.getpgid(os.getppid()))
 
 
 def change_user() -> bool:
@@ -330,7 +330,7 @@ ACTS: dict[str, Callable[[], bool | None]] = {
         fill_registers, map_more, unmap, protect, grow, move_break, load_library, open_file,
         close_file, replace_file, seek, change_flags, lock_file, lock_record, close_everything,
         change_directory, change_root, lower_limits, change_priority, change_signals, set_timers,
-        change_flags_of_process, lock_memory, new_session, change_user, leave_thread, leave_child,
+        change_flags_of_process, lock_memory, new_group, change_user, leave_thread, leave_child,
         leave_stubborn_child, leave_stopped_child, leave_orphan, leave_zombie, leave_program,
         detach,
     )

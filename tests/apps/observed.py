@@ -183,6 +183,7 @@ def attributes() -> dict[str, object]:
         "personality": Path("/proc/self/personality").read_text(),
         "oom score": Path("/proc/self/oom_score_adj").read_text(),
         "session": os.getsid(0),
+        "leads its group": os.getpgrp() == os.getpid(),
         "flags": _thread_flags(),
     }
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.contract.checks.asking import get, written
 from tests.harness import Gateway
 
 if TYPE_CHECKING:
@@ -75,12 +76,12 @@ def test_descriptors_of_the_log_stay_blocking(logged: Gateway) -> None:
 
 
 def test_access_log(logged: Gateway) -> None:
-    """The access log has one line a request: client, time, request, status, bytes, id, engine."""
+    """The access log has one line a request: client, time, request, status, body, id, engine."""
     answer = logged.get("/environment?for-the-access-log", HTTP_REFERER="x")
     (line,) = logged.wait_for_log(r"^.*for-the-access-log.*$")
     pattern = (
         r"127\.0\.0\.1 - - \[[0-9TZ:-]+\] \"GET /environment\?for-the-access-log HTTP/1\.1\" "
-        rf"200 {len(answer.stdout)} \d+\.\d{{6}} w1-\d{{6}} {logged.engine}"
+        rf"200 {len(answer.body)} \d+\.\d{{6}} w1-\d{{6}} {logged.engine}"
     )
     assert re.fullmatch(pattern, line), line
 
@@ -91,6 +92,14 @@ def test_access_log_of_bad_ends(logged: Gateway) -> None:
     logged.get("/environment?refusal", CONTENT_LENGTH="nonsense")
     logged.wait_for_log(r'mark=crash HTTP/1\.1" 500 ')
     logged.wait_for_log(r'refusal HTTP/1\.1" 400 ')
+
+
+def test_access_log_of_a_client_that_left(logged: Gateway) -> None:
+    """A request whose client went away has its line, with status 000 where nothing was answered."""
+    with logged.connect() as connection:
+        connection.send(get("/wait?left-behind"))
+        written(logged.folder / "left-behind.started")
+    logged.wait_for_log(r'left-behind HTTP/1\.1" 000 0 ')
 
 
 def test_access_log_to_a_file(tmp_path: Path) -> None:

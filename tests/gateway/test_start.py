@@ -135,6 +135,50 @@ def test_application_that_cannot_start(
     assert not (start.folder / "socket").exists()
 
 
+UNFREEZABLE = """
+import socket, threading
+def poll():
+    threading.Event().wait()
+threading.Thread(target=poll, name="poller", daemon=True).start()
+kept = socket.socket()
+"""
+
+
+def test_findings_of_the_gate_are_told_in_pairs(start: Start) -> None:
+    """Everything that cannot be frozen has its own line, with its remedy and exception below."""
+    lines = start.run(UNFREEZABLE + APP).splitlines()
+    assert start.code == 5
+    told = [line.partition("lwcgi: ")[2] for line in lines if line.startswith("lwcgi: ")]
+    assert [line.partition(":")[0] for line in told] == ["error", "remedy", "error", "remedy"]
+    assert "'poller' (threading.Thread) running tried.poll, in wait (" in told[0]
+    assert told[1].endswith("--allow thread")
+    assert told[2].endswith("AF_INET SOCK_STREAM neither bound nor connected")
+    assert told[3].endswith("--allow socket")
+
+
+def test_killed_snapshot_process_is_not_taken_for_a_failed_load(start: Start) -> None:
+    """A snapshot process that is killed while it serves is told as that."""
+    start.begin(APP)
+    process = start.process
+    assert process is not None
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "ready: 2 workers" in line:
+            break
+    [snapshot] = [found for found in processes.marked(start.mark) if found.parent == process.pid]
+    os.kill(snapshot.pid, signal.SIGKILL)
+    until(lambda: snapshot.pid not in {p.pid for p in processes.marked(start.mark)}, "its end")
+    said = ""
+    for line in process.stderr:
+        said += line
+        if "is loaded again" in line:
+            break
+    assert "the snapshot process was killed by SIGKILL" in said
+    assert "faulthandler" not in said
+    process.terminate()
+    assert start.code == 0
+
+
 def test_output_before_the_error(start: Start) -> None:
     """What the application printed before it failed is not lost, unfinished lines included."""
     err = start.run("import os; os.write(1, b'last words'); os.abort()")

@@ -127,6 +127,32 @@ def test_precedence() -> None:
     assert settings(APP, "--bind", "unix:/flag", LWCGI_BIND="unix:/env").bind == ("unix:/flag",)
 
 
+def test_precedence_of_warmup() -> None:
+    """Of --warmup and --no-warmup from two sources, the stronger source counts."""
+    Path("lwcgi.toml").write_text("no-warmup = true\n")
+    assert settings(APP).warmup == ()
+    assert settings(APP, "--warmup", "/a").warmup == ("/a",)
+    assert settings(APP, LWCGI_WARMUP="/a").warmup == ("/a",)
+    assert settings(APP, "--no-warmup", LWCGI_WARMUP="/a").warmup == ()
+    assert settings(APP, "--warmup", "/a", LWCGI_NO_WARMUP="1").warmup == ("/a",)
+    assert "exclude each other" in refused(APP, LWCGI_WARMUP="/a", LWCGI_NO_WARMUP="1")
+    Path("lwcgi.toml").write_text('warmup = "/a"\n')
+    assert settings(APP, "--no-warmup").warmup == ()
+    assert settings(APP, LWCGI_NO_WARMUP="1").warmup == ()
+    Path("lwcgi.toml").write_text('no-warmup = true\nwarmup = "/a"\n')
+    assert "exclude each other" in refused(APP)
+    assert settings(APP, "--warmup", "/b").warmup == ("/b",)
+
+
+@pytest.mark.parametrize("name", ["factory", "allow-remote"])
+def test_switched_off_again(name: str) -> None:
+    """What the file or the environment switches on, the command line can switch off."""
+    key = name.replace("-", "_")
+    assert getattr(settings(APP, f"--no-{name}", **{f"LWCGI_{key.upper()}": "1"}), key) is False
+    Path("lwcgi.toml").write_text(f"{name} = true\n")
+    assert getattr(settings(APP, f"--no-{name}"), key) is False
+
+
 def test_lists() -> None:
     """Repeatable options are lists: repeated flags, words of a variable, an array in the file."""
     both = ("unix:/a", "127.0.0.1:9001")
@@ -258,7 +284,7 @@ def test_check_tells_the_truth_about_engines() -> None:
         r"engine lwc     no   not part of this version of lwcgi",
         r"engine fork    yes",
         r"engine none    yes",
-        r"would use    fork: auto",
+        r"would use    fork, chosen by auto: every request in a fresh",
         r"kernel       Linux",
     ):
         assert line in output
@@ -267,7 +293,7 @@ def test_check_tells_the_truth_about_engines() -> None:
 def test_help_documents_exit_codes() -> None:
     """The help of `run` lists the exit codes."""
     output = lwcgi_says("run", "--help").output
-    assert all(f"\n    {code}  " in output for code in range(7))
+    assert all(f"\n    {code}  " in output for code in [*range(7), 130])
 
 
 @pytest.mark.parametrize(
@@ -288,8 +314,9 @@ def test_nginx_accepts_the_block(tmp_path: Path, words: tuple[str, ...]) -> None
     block = lwcgi_says("nginx", APP, *words)
     assert block.exit_code == 0, block.output
     # A port of the machine is none of a unit test's business.
-    assert "listen 8000;" in block.output
-    server = block.output.replace("listen 8000;", f"listen unix:{tmp_path}/http.sock;")
+    listen = "listen 127.0.0.1:8000;"
+    assert listen in block.output
+    server = block.output.replace(listen, f"listen unix:{tmp_path}/http.sock;")
     (tmp_path / "fastcgi_params").write_text("fastcgi_param QUERY_STRING $query_string;\n")
     (tmp_path / "nginx.conf").write_text(
         f"error_log stderr; pid {tmp_path}/pid; events {{}} http {{ access_log off;\n{server}}}\n"
@@ -302,6 +329,21 @@ def test_nginx_accepts_the_block(tmp_path: Path, words: tuple[str, ...]) -> None
         check=False,
     )
     assert tried.returncode == 0, tried.stderr
+
+
+def test_nginx_upstreams_do_not_collide() -> None:
+    """Two applications of one module name, or on two addresses, get upstreams of two names."""
+    words = [(APP,), ("myproject:other",), (APP, "--bind", "127.0.0.1:9001")]
+    blocks = [lwcgi_says("nginx", *chosen).output for chosen in words]
+    names = {block.partition(" {")[0] for block in blocks}
+    assert len(names) == 3
+    assert all(name.startswith("upstream lwcgi_myproject_") for name in names)
+
+
+def test_nginx_keeps_the_port_of_the_host() -> None:
+    """The host with its port is passed after what fastcgi_params may say of it."""
+    output = lwcgi_says("nginx", APP).output
+    assert output.index("include fastcgi_params;") < output.index("HTTP_HOST $http_host;")
 
 
 def test_nginx_needs_a_port_it_can_know() -> None:

@@ -26,12 +26,16 @@ size_t answer_tail(struct keep *k, uint8_t *to, unsigned padding, uint32_t app_s
 
 void answer_note_head(struct keep *k, const uint8_t *data, size_t len)
 {
+    const uint8_t *at;
+
     /* Our own WSGI layer begins every answer with "Status: ddd ". */
     if (len >= 12 && memcmp(data, "Status: ", 8) == 0) {
         unsigned hundred = data[8] - '0', ten = data[9] - '0', one = data[10] - '0';
         if (hundred < 10 && ten < 10 && one < 10)
             k->rq.status = (uint16_t)(hundred * 100 + ten * 10 + one);
     }
+    at = memmem(data, len, "\r\n\r\n", 4);
+    k->rq.head_len = at ? (uint32_t)(at + 4 - data) : (uint32_t)len;
 }
 
 int answer_send(struct keep *k, const struct iovec *given, int count)

@@ -60,8 +60,8 @@ int files_record(struct frozen *f, const int *fds, int count, int *bad)
         if (ret)
             return (int)ret;
         own->flags = (int)sys_fcntl(own->fd, F_GETFL, 0);
-        if (S_ISREG(st.st_mode))
-            own->flags &= ~O_TMPFILE; /* how it came to be, not how to open it */
+        /* How it came to be, not how to open it through its link in /proc. */
+        own->flags &= ~(S_ISREG(st.st_mode) ? O_NOFOLLOW | O_TMPFILE : O_NOFOLLOW);
         own->fd_flags = (int)sys_fcntl(own->fd, F_GETFD, 0);
         own->offset = S_ISREG(st.st_mode) ? sys_lseek(own->fd, 0, SEEK_CUR) : -1;
         /* Sockets and the kernel's anonymous objects have no name to open;

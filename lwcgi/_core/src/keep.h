@@ -98,8 +98,8 @@ struct request {
     uint64_t started_ns;
     uint64_t deadline_ns; /* 0 = none */
     uint64_t bytes_out;
-    uint32_t unsent; /* of a record that was begun */
-    uint32_t unused;
+    uint32_t unsent;   /* of a record that was begun */
+    uint32_t head_len; /* bytes of bytes_out that were the answer's header */
     uint64_t number;
     uint16_t status; /* of the answer, for the access log; 0 = unknown */
     uint16_t unused2[3];

@@ -27,7 +27,7 @@ static void pair_value(struct text *t, const struct pair *p, uint32_t most)
     if (p->value_len == 0)
         text_str(t, "-");
     else
-        text_escaped(t, p->value, p->value_len < most ? p->value_len : most);
+        text_quoted(t, p->value, p->value_len < most ? p->value_len : most);
 }
 
 struct text report_request(struct keep *k, char level)
@@ -82,7 +82,7 @@ void report_access(struct keep *k)
     text_str(&t, "\" ");
     text_pad(&t, rq->status, 3);
     text_str(&t, " ");
-    text_num(&t, rq->bytes_out);
+    text_num(&t, rq->bytes_out - rq->head_len);
     text_str(&t, " ");
     text_num(&t, us / 1000000);
     text_str(&t, ".");

@@ -420,12 +420,10 @@ void request_end(struct keep *k, struct inbox *in)
     struct request *rq = &k->rq;
     int fd = rq->fd, kept;
 
-    if (rq->answered) {
-        if (!is_read(rq))
-            request_drain(k);
-        if (rq->params_done && rq->known.count)
-            report_access(k);
-    }
+    if (rq->answered && !is_read(rq))
+        request_drain(k);
+    if (rq->params_done && rq->known.count)
+        report_access(k);
     if (request_send_control(k, fd))
         rq->poisoned = 1;
     k->control_len = 0;

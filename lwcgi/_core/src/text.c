@@ -35,21 +35,38 @@ void text_num(struct text *t, uint64_t n)
     text_pad(t, n, 1);
 }
 
-void text_escaped(struct text *t, const uint8_t *s, size_t len)
+static void put_hex(struct text *t, uint8_t byte)
 {
     static const char hex[] = "0123456789abcdef";
+
+    if (t->end - t->at >= 4) {
+        put(t, '\\');
+        put(t, 'x');
+        put(t, hex[byte >> 4]);
+        put(t, hex[byte & 15]);
+    }
+}
+
+void text_escaped(struct text *t, const uint8_t *s, size_t len)
+{
     size_t i;
 
-    for (i = 0; i < len; i++) {
-        if (s[i] >= 0x20 && s[i] < 0x7f && s[i] != '"' && s[i] != '\\') {
+    for (i = 0; i < len; i++)
+        if (s[i] < 0x20 || s[i] == 0x7f)
+            put_hex(t, s[i]);
+        else
             put(t, (char)s[i]);
-        } else if (t->end - t->at >= 4) {
-            put(t, '\\');
-            put(t, 'x');
-            put(t, hex[s[i] >> 4]);
-            put(t, hex[s[i] & 15]);
-        }
-    }
+}
+
+void text_quoted(struct text *t, const uint8_t *s, size_t len)
+{
+    size_t i;
+
+    for (i = 0; i < len; i++)
+        if (s[i] < 0x20 || s[i] >= 0x7f || s[i] == '"' || s[i] == '\\')
+            put_hex(t, s[i]);
+        else
+            put(t, (char)s[i]);
 }
 
 /* Days since 1970-01-01 as a date of the Gregorian calendar. */

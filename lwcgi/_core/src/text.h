@@ -18,9 +18,12 @@ void text_str(struct text *t, const char *s);
 void text_num(struct text *t, uint64_t n);
 /* `n` with at least `width` digits. */
 void text_pad(struct text *t, uint64_t n, int width);
-/* Bytes from outside: control characters, quotes, backslashes and anything
- * above 0x7e are written as \xHH, so that nobody forges a line. */
+/* Bytes from outside, so that nobody forges a line: control characters are
+ * written as \xHH. UTF-8 passes; whoever shows the line judges it. */
 void text_escaped(struct text *t, const uint8_t *s, size_t len);
+/* … for a field between quotes: quotes, backslashes and all that is not ASCII
+ * as well. */
+void text_quoted(struct text *t, const uint8_t *s, size_t len);
 /* Wall-clock time now, UTC, as 2026-11-24T06:15:13Z. */
 void text_time(struct text *t);
 

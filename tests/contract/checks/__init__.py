@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The checks by promise (DESIGN.md section 2).
+"""The checks by promise.
 
 A check is a plain function that takes a running gateway with one worker and raises AssertionError
 where the promise is broken, so that the same functions prove that a mutated gateway is caught.

@@ -35,7 +35,7 @@ _DESCRIPTORS = (
 )  # fmt: skip
 _ATTRIBUTES = (
     "change_directory", "lower_limits", "change_priority", "change_signals", "set_timers",
-    "change_flags_of_process", "lock_memory", "new_session", "change_user",
+    "change_flags_of_process", "lock_memory", "new_group", "change_user",
 )  # fmt: skip
 
 _SYS_KCMP, _KCMP_FILE = 312, 0
