@@ -42,9 +42,10 @@ server {{
     client_max_body_size {max_body};
 
     location {location} {{
+        # Debian's file sets HTTP_HOST to $host, without the port, which redirects then lack.
+        # For another port than 80 or 443 include a copy that has $host:$server_port there;
+        # a second HTTP_HOST in this place would be sent as well, not instead.
         include fastcgi_params;
-        # Some fastcgi_params send the host without its port, which redirects would then lack.
-        fastcgi_param HTTP_HOST $http_host;
         fastcgi_pass {name};
         fastcgi_keep_conn on;
         fastcgi_read_timeout {wait};

@@ -138,6 +138,11 @@ def wait(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     return _answer(start_response, os.getpid())
 
 
+def quick(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Return what was asked."""
+    return _answer(start_response, environ["REQUEST_URI"])
+
+
 def slow(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """Take ten milliseconds; return what was asked."""
     time.sleep(0.01)
@@ -318,7 +323,7 @@ def authorize(environ: Environ, start_response: StartResponse) -> Iterable[bytes
 PATHS = {
     f"/{act.__name__}": act
     for act in (
-        state, do, middle, after, closing, twice, registers, wait, slow, environment, upload, echo,
+        state, do, middle, after, closing, twice, registers, wait, quick, slow, environment, upload, echo,
         download, early, memory, open_many, search, root_memory, log, raw, write, exc_info, file_wrapper,
         authorize, fork_hooks, linger, flood,
     )

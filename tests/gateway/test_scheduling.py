@@ -23,11 +23,12 @@ class Visitor(threading.Thread):
     Like a web server it opens a new connection only where the gateway said farewell.
     """
 
-    def __init__(self, gateway: Gateway, number: int, stop: threading.Event) -> None:
+    def __init__(self, gateway: Gateway, number: int, path: str, stop: threading.Event) -> None:
         super().__init__(daemon=True)
         self._gateway = gateway
         self.connection = gateway.connect(60)
         self.number = number
+        self._path = path
         self.answers = 0
         self.problem: str | None = None
         self._stop_asked = stop
@@ -36,8 +37,9 @@ class Visitor(threading.Thread):
         """Ask and count; a wrong or missing answer ends it."""
         try:
             while not self._stop_asked.is_set():
-                target = f"/slow?{self.number}-{self.answers}"
-                assert self.connection.get(target, keep=True).json() == target
+                target = f"{self._path}?{self.number}-{self.answers}"
+                answer = self.connection.get(target, keep=True)
+                assert answer.json() == target
                 self.answers += 1
                 if self.connection.dismissed():
                     self.connection.close()
@@ -49,10 +51,10 @@ class Visitor(threading.Thread):
 
 
 @contextmanager
-def visitors(gateway: Gateway, count: int) -> Iterator[list[Visitor]]:
+def visitors(gateway: Gateway, count: int, path: str = "/quick") -> Iterator[list[Visitor]]:
     """Keep *count* connections busy; afterwards no request of them was lost."""
     stop = threading.Event()
-    everyone = [Visitor(gateway, number, stop) for number in range(count)]
+    everyone = [Visitor(gateway, number, path, stop) for number in range(count)]
     for visitor in everyone:
         visitor.start()
     try:
@@ -159,7 +161,7 @@ def _replace(gateway: Gateway, worker: int) -> None:
 
 def test_busy_connections_survive_their_workers(pair: Gateway) -> None:
     """Workers end gracefully though requests never cease, and lose none."""
-    with visitors(pair, 24) as everyone:
+    with visitors(pair, 24, "/slow") as everyone:
         for _ in range(4):
             _replace(pair, pair.workers()[0])
             _all_go_on(everyone)

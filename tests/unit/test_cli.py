@@ -340,10 +340,11 @@ def test_nginx_upstreams_do_not_collide() -> None:
     assert all(name.startswith("upstream lwcgi_myproject_") for name in names)
 
 
-def test_nginx_keeps_the_port_of_the_host() -> None:
-    """The host with its port is passed after what fastcgi_params may say of it."""
+def test_nginx_sends_one_host() -> None:
+    """HTTP_HOST is left to fastcgi_params: nginx would send both, joined by a comma."""
     output = lwcgi_says("nginx", APP).output
-    assert output.index("include fastcgi_params;") < output.index("HTTP_HOST $http_host;")
+    assert "fastcgi_param HTTP_HOST" not in output
+    assert "$host:$server_port" in output
 
 
 def test_nginx_needs_a_port_it_can_know() -> None:
