@@ -101,6 +101,8 @@ def test_repeated_headers_are_joined():
 
 def test_of_other_repeated_variables_the_last_counts():
     """A later fastcgi_param overrides an earlier one, as PHP users expect."""
+    host = [(b"HTTP_HOST", b"a"), (b"HTTP_HOST", b"a:8000")]
+    assert decode(encode(host)) == [(b"HTTP_HOST", b"a:8000")]
     pairs = [(b"SCRIPT_NAME", b"/old"), (b"HTTPS", b""), (b"SCRIPT_NAME", b"/new")]
     assert decode(encode(pairs)) == [(b"SCRIPT_NAME", b"/new"), (b"HTTPS", b"")]
 

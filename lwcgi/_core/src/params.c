@@ -17,9 +17,11 @@ static int same_name(const struct pair *a, const struct pair *b)
     return a->name_len == b->name_len && memcmp(a->name, b->name, a->name_len) == 0;
 }
 
+/* A request header that may come in several lines. Host may not: web servers
+ * refuse two, so a second value is the web server's own fastcgi_param. */
 static int is_header(const struct pair *p)
 {
-    return p->name_len > 5 && memcmp(p->name, "HTTP_", 5) == 0;
+    return p->name_len > 5 && memcmp(p->name, "HTTP_", 5) == 0 && !IS(p, "HTTP_HOST");
 }
 
 static int note(struct params_known *known, const struct pair *p)

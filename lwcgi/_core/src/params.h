@@ -45,9 +45,9 @@ enum params_error {
 /* Decodes `len` bytes of pairs into `block` (which has room for `len` bytes:
  * the block is never longer than the pairs). `scratch` holds PARAMS_MAX_PAIRS
  * pairs. HTTP_PROXY is dropped (httpoxy); repeated HTTP_* variables are joined
- * with ", " (cookies with "; "); of any other repeated variable the last one
- * counts, since the web server's own configuration overrides that way.
- * Returns the block's length or a params_error. */
+ * with ", " (cookies with "; "), but for HTTP_HOST; of it and any other repeated variable the last
+ * one counts, since the web server's own configuration overrides that way. Returns the block's
+ * length or a params_error. */
 long params_decode(const uint8_t *pairs, size_t len, uint8_t *block, struct pair *scratch,
                    struct params_known *known);
 
