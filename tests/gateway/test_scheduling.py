@@ -209,3 +209,15 @@ def test_more_than_1024_connections(pair: Gateway) -> None:
         for connection in connections:
             connection.close()
     assert pair.get("/environment").status == 200
+
+
+def test_new_connections_get_in_beside_busy_ones(pair: Gateway) -> None:
+    """Every other turn is a new connection's, however busy the kept ones are."""
+    with visitors(pair, CONNECTIONS, "/slow") as everyone:
+        until(lambda: all(v.answers for v in everyone), "every kept connection to be served")
+        before = sum(v.answers for v in everyone)
+        for _ in range(20):
+            assert pair.get("/quick").status == 200
+        meanwhile = sum(v.answers for v in everyone) - before
+    # In turns with all the others each of the twenty would wait for about 64 answers.
+    assert meanwhile < 20 * CONNECTIONS // 2, f"{meanwhile} answers to kept connections meanwhile"

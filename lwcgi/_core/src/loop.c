@@ -41,6 +41,15 @@ static int next_batch(struct keep *k)
     return n < 0 && n != -EINTR ? (int)n : 0;
 }
 
+/* Takes a new connection. Returns 1 where a request is ready on it. */
+static int take_new(struct keep *k, struct inbox *in, int listener)
+{
+    int fd = conn_accept(k, listener);
+
+    k->backlog = fd >= 0 ? listener : -1;
+    return fd >= 0 && request_read(k, in, fd) == REQUEST_READY;
+}
+
 static int is_ready(int outcome)
 {
     return outcome == REQUEST_READY;
@@ -56,8 +65,7 @@ static int handle(struct keep *k, struct inbox *in, const struct epoll_event *ev
     case SOURCE_LISTENER:
         if (k->stopping)
             return 0;
-        fd = conn_accept(k, fd);
-        return fd >= 0 && is_ready(request_read(k, in, fd));
+        return take_new(k, in, fd);
     case SOURCE_QUEUE:
         if (k->stopping)
             return 0;
@@ -88,6 +96,14 @@ int loop_next(struct keep *k, struct inbox *in)
 
         if (k->quick || k->replace)
             return 0;
+        /* While kept connections keep us busy, every other turn is for a new
+         * one: else it would wait for all of them each time. */
+        k->took_one = k->backlog >= 0 && !k->took_one && k->listening && !k->stopping;
+        if (k->took_one) {
+            if (take_new(k, in, k->backlog))
+                return 1;
+            continue;
+        }
         if (k->ready_at < k->ready_count) {
             if (handle(k, in, &k->ready[k->ready_at++]))
                 return 1;

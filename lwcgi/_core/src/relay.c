@@ -355,7 +355,7 @@ static void clocks(struct relay *r)
     uint64_t now = now_ns();
 
     time_is_up(r, now);
-    if (r->dead && k->opos < k->oend && (now > r->stall_ns || k->quick))
+    if (r->dead && k->opos < k->oend && (now > r->stall_ns || r->overdue || k->quick))
         client_gone(r);
     if (k->open_conns > 1 && now >= r->hand_ns) {
         if (r->hand_ns)
