@@ -51,7 +51,7 @@ int conn_setup(struct keep *k, int extra, int extra_source)
         return (int)ep;
     k->epoll = (int)ep;
     k->listening = 0;
-    k->backlog = -1;
+    k->more_new = 0;
     k->ready_at = k->ready_count = 0;
     ret = watch(k->epoll, extra_source, extra, EPOLLIN);
     return ret ? ret : conn_listen(k, 1);

@@ -141,8 +141,10 @@ struct keep {
     uint32_t conn_limit;
     int32_t top_fd; /* highest descriptor that was ever a connection */
     int32_t unused;
-    int32_t backlog;  /* a listener that had more than one connection; -1 = none */
-    int32_t took_one; /* the last turn was a new connection's */
+    int32_t more_new; /* there was a new connection at the last look */
+    int32_t took_new; /* the last turn was a new connection's */
+    uint32_t turns;   /* since the last look for new connections */
+    uint32_t unused2;
     uint32_t ready_at;
     uint32_t ready_count;
     uint32_t rpos;

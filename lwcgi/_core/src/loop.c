@@ -41,13 +41,39 @@ static int next_batch(struct keep *k)
     return n < 0 && n != -EINTR ? (int)n : 0;
 }
 
+/* A listener's event waits behind those of all kept connections, so a busy
+ * worker looks for new ones by itself: once in so many turns, and every other
+ * turn while there are any. */
+enum { LOOK_EVERY = 8 };
+
+static int is_new_ones_turn(const struct keep *k)
+{
+    if (!k->listening || k->stopping)
+        return 0;
+    return k->more_new ? !k->took_new : k->turns >= LOOK_EVERY;
+}
+
 /* Takes a new connection. Returns 1 where a request is ready on it. */
 static int take_new(struct keep *k, struct inbox *in, int listener)
 {
     int fd = conn_accept(k, listener);
 
-    k->backlog = fd >= 0 ? listener : -1;
+    k->more_new = fd >= 0;
     return fd >= 0 && request_read(k, in, fd) == REQUEST_READY;
+}
+
+static int take_any_new(struct keep *k, struct inbox *in)
+{
+    int i;
+
+    k->took_new = 1;
+    k->turns = 0;
+    for (i = 0; i < k->cfg.listener_count && k->listening; i++) {
+        int ready = take_new(k, in, k->cfg.listeners[i]);
+        if (ready || k->more_new)
+            return ready;
+    }
+    return 0;
 }
 
 static int is_ready(int outcome)
@@ -96,14 +122,13 @@ int loop_next(struct keep *k, struct inbox *in)
 
         if (k->quick || k->replace)
             return 0;
-        /* While kept connections keep us busy, every other turn is for a new
-         * one: else it would wait for all of them each time. */
-        k->took_one = k->backlog >= 0 && !k->took_one && k->listening && !k->stopping;
-        if (k->took_one) {
-            if (take_new(k, in, k->backlog))
+        if (is_new_ones_turn(k)) {
+            if (take_any_new(k, in))
                 return 1;
             continue;
         }
+        k->took_new = 0;
+        k->turns++;
         if (k->ready_at < k->ready_count) {
             if (handle(k, in, &k->ready[k->ready_at++]))
                 return 1;
