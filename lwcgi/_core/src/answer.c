@@ -134,3 +134,17 @@ void answer_refuse(struct keep *k, const char *status)
     text_str(&line, " by the gateway");
     report_send(k, &line);
 }
+
+void answer_instead(struct keep *k)
+{
+    struct request *rq = &k->rq;
+    int usable = rq->begun && !rq->headers_sent && !rq->poisoned;
+
+    rq->poisoned = 1;
+    if (usable && rq->body == BODY_ABORTED)
+        answer_end(k, 0);
+    else if (usable)
+        answer_refuse(k, "500 Internal Server Error");
+    else if (rq->headers_sent)
+        answer_break(k);
+}

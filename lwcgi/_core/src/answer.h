@@ -48,4 +48,9 @@ void answer_end(struct keep *k, uint32_t app_status);
  * Error" or the like. Marks the connection unusable where it cannot be sent. */
 void answer_refuse(struct keep *k, const char *status);
 
+/* What the client gets of a request whose application gave no complete answer:
+ * the end it asked for, a 500, or a visibly cut answer. The connection is then
+ * not used again. */
+void answer_instead(struct keep *k);
+
 #endif

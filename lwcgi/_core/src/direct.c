@@ -111,17 +111,7 @@ long direct_read(struct keep *k, void *buf, size_t len)
 
 void direct_leave(struct keep *k, struct inbox *in)
 {
-    struct request *rq = &k->rq;
-
-    if (!rq->answered) {
-        int usable = !rq->headers_sent && !rq->poisoned;
-        rq->poisoned = 1;
-        if (usable && rq->body == BODY_ABORTED)
-            answer_end(k, 0);
-        else if (usable)
-            answer_refuse(k, "500 Internal Server Error");
-        else if (rq->headers_sent)
-            answer_break(k);
-    }
+    if (!k->rq.answered)
+        answer_instead(k);
     request_end(k, in);
 }

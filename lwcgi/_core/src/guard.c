@@ -139,16 +139,8 @@ static void settle(struct guard *g, const struct ending *how)
     text_num(&t, (uint64_t)how->status);
     report_send(k, &t);
     rq->last = 1;
-    if (!rq->answered) {
-        int usable = rq->begun && !rq->headers_sent && !rq->poisoned;
-        rq->poisoned = 1;
-        if (usable && rq->body == BODY_ABORTED)
-            answer_end(k, 0);
-        else if (usable)
-            answer_refuse(k, "500 Internal Server Error");
-        else if (rq->headers_sent)
-            answer_break(k);
-    }
+    if (!rq->answered)
+        answer_instead(k);
     request_end(k, g->in);
 }
 
