@@ -40,14 +40,14 @@ _STRONGEST_FIRST = (
 _DEFAULTS = {setting.name: setting.default for setting in fields(config.Settings)}
 
 
-def _option(name: str, help: str, **details: Any) -> Callable[[Command], Command]:  # noqa: A002
+def _option(name: str, help: str, **details: Any) -> Callable[[Command], Command]:  # noqa: A002 - click's name
     """Return the option ``--name`` with its environment variable."""
     variable = configfile.PREFIX + name.partition("/")[0].replace("-", "_").upper()
     details.setdefault("show_default", not details.get("multiple", False))
     return click.option(f"--{name}", help=help, envvar=variable, **details)
 
 
-def _switch(name: str, help: str) -> Callable[[Command], Command]:  # noqa: A002
+def _switch(name: str, help: str) -> Callable[[Command], Command]:  # noqa: A002 - click's name
     """Return the option ``--name``, and ``--no-name`` for what a weaker source has set."""
     return _option(f"{name}/--no-{name}", help, show_default=False)
 
@@ -128,7 +128,7 @@ def _names(*groups: tuple[Callable[[Command], Command], ...]) -> dict[str, bool]
     for group in groups:
         for option in group:
             option(nothing)
-    found: list[click.Option] = nothing.__click_params__  # type: ignore[attr-defined]
+    found: list[click.Option] = nothing.__click_params__  # type: ignore[attr-defined] # click's
     return {str(option.name): option.multiple for option in found}
 
 

@@ -78,7 +78,8 @@ def main() -> None:
     for fd in orders.descriptors() - {0, 1, 2}:
         os.set_inheritable(fd, False)
     _die_with_master(orders.control)
-    # Workers and requests end without flushing Python's buffers.
+    # Workers and requests end without flushing Python's buffers. (The type allows for other
+    # streams, which nobody can have put there yet.)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     sys.argv = ["lwcgi"]

@@ -39,6 +39,7 @@ _A_PAGE = mmap.PAGESIZE
 
 def leak_globals() -> None:
     """Python objects of every age."""
+    # A dict of objects: the list in it is known to be one.
     observed.GLOBALS["list"].append("leak")  # type: ignore[attr-defined]
     observed.GLOBALS["leak"] = object
     builtins.leak = "leak"  # type: ignore[attr-defined]

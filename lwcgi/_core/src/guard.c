@@ -235,7 +235,7 @@ int guard_run(struct keep *k, struct inbox *in)
             ret = clear_up(&g);
         if (ret)
             return ret;
-        if (k->stopping || k->quick || k->replace)
+        if (k->stopping || k->quick)
             return 0;
     }
 }

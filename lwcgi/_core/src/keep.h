@@ -135,8 +135,8 @@ struct keep {
     int32_t listening;
     int32_t stopping;
     int32_t quick;
-    int32_t replace; /* the worker must not go on: it cannot prove it is clean */
-    uint32_t owner;  /* enum keep_owner; atomic */
+    int32_t unused3;
+    uint32_t owner; /* enum keep_owner; atomic */
     uint32_t open_conns;
     uint32_t conn_limit;
     int32_t top_fd; /* highest descriptor that was ever a connection */

@@ -120,7 +120,7 @@ int loop_next(struct keep *k, struct inbox *in)
     for (;;) {
         int ret;
 
-        if (k->quick || k->replace)
+        if (k->quick)
             return 0;
         if (is_new_ones_turn(k)) {
             if (take_any_new(k, in))

@@ -39,7 +39,6 @@ struct relay {
     int drained;    /* … and everything it said was read */
     int complete;   /* it said its answer was complete */
     int gone;       /* the client went away, or asked to abort */
-    int abnormal;   /* it broke the rules, or said it cannot go on */
     int overdue;    /* 1: asked to end, 2: killed */
     int body_told;  /* the end of the body was passed on */
     int input_over; /* the client shut its side down */
@@ -206,7 +205,6 @@ static int take_message(struct relay *r)
     else if ((kind == CHANNEL_OUT || kind == CHANNEL_LAST) && !r->complete)
         answer_part(r, len, kind == CHANNEL_LAST);
     else {
-        r->abnormal = 1;
         stop(r, SIGKILL);
     }
     return 1;
