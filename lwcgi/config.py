@@ -14,7 +14,7 @@ from typing import Any
 
 from .errors import ConfigError
 
-ENGINES = ("auto", "fork", "none")
+ENGINES = ("auto", "rewind", "fork", "none")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 MOST_ADDRESSES = 16
 ALLOWANCES = ("thread", "socket", "pipe", "event", "shared-mapping", "file")
@@ -71,6 +71,9 @@ class Settings:
         backlog: length of each listener's queue, in connections (listen(2)).
         workers: number of worker processes.
         engine: one of ENGINES.
+        verify: compare everything with the snapshot after each request (engine rewind).
+        no_dispatch: do not watch system calls (engine rewind).
+        no_immortal: leave reference counts as they are (engine rewind, CPython 3.12+).
         script_name: mount point of the application, ``""`` or ``/path``.
         warmup: paths requested once before freezing; empty for none.
         timeout: seconds one request may take; 0 for no limit.
@@ -96,6 +99,9 @@ class Settings:
     backlog: int = 2048
     workers: int = field(default_factory=default_workers)
     engine: str = "auto"
+    verify: bool = False
+    no_dispatch: bool = False
+    no_immortal: bool = False
     script_name: str = ""
     warmup: tuple[str, ...] = ("/",)
     timeout: float = 30.0

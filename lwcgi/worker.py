@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 # Standard input, output and error: the application's in a context, as under any server.
 _STANDARD = (0, 1, 2)
 
+REHEARSALS = 20
+"""How often each warm-up path is requested once more: CPython 3.11 specialises code after 8
+calls, and what it finds out then takes some more to settle."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plumbing:
@@ -64,6 +68,9 @@ def _core_settings(engine: Engine, settings: Settings, plumbing: Plumbing) -> Co
         max_params=settings.max_params,
         max_body=settings.max_body,
         max_request_memory=settings.max_request_memory,
+        verify=settings.verify,
+        dispatch=not (settings.no_dispatch or engine.examine().slower),
+        verbose=settings.log_level == "debug",
         events_fd=plumbing.events,
         access_log_fd=plumbing.access_log,
         queue_send=plumbing.queue_send,
@@ -91,7 +98,8 @@ def _arm(core: Core, plumbing: Plumbing) -> None:
 
 def _restore(core: Core, engine: Engine) -> None:
     """What a fresh context does before its first request."""
-    core.after_fork_child()
+    if engine.forks:
+        core.after_fork_child()
     if engine.isolates:
         renew.renew()
     hooks.run_after_restore()
@@ -114,6 +122,55 @@ def _after_response(request: Request) -> None:
     except BaseException:  # noqa: BLE001 - a failing hook is the application's, not ours
         for line in traceback.format_exc().splitlines():
             request.log("error", line)
+
+
+def _turn(
+    core: Core, engine: Engine, app: WSGIApplication, script_name: str, modules: int, fresh: bool
+) -> None:
+    """Serve the request that `core.next` found."""
+    request = core.request()
+    core.application_starts()
+    try:
+        if fresh:
+            _restore(core, engine)
+        _answer(app, request, script_name, modules)
+    except BaseException:  # noqa: BLE001 - nothing may leave the context but its end
+        for line in traceback.format_exc().splitlines():
+            request.log("error", line)
+    _after_response(request)
+    core.application_ended()
+    core.leave()  # returns only where the engine does not isolate
+
+
+def rehearse(
+    app: WSGIApplication, settings: Settings, blocks: Sequence[bytes], events: int
+) -> None:
+    """Serve ``GET`` requests in this process, before it is frozen; their answers go nowhere.
+
+    CPython rewrites code that runs often into faster forms. A request that starts from the
+    snapshot would do so again and again, and each time write to memory that must be put back.
+
+    Parameters:
+        app: the application.
+        settings: as given.
+        blocks: the CGI variables of each request.
+        events: descriptor of the supervisor's log.
+    """
+    if not blocks:
+        return
+    engine = engines.choose("none")
+    plumbing = Plumbing(
+        listeners=(), queue_send=-1, queue_recv=-1, events=events, access_log=-1, announce=-1,
+        number=0,
+    )  # fmt: skip
+    core = Core(_core_settings(engine, settings, plumbing))
+    modules = len(sys.modules)
+    for _ in range(REHEARSALS):
+        renew.renew()
+        for block in blocks:
+            core.rehearse(block)
+            _turn(core, engine, app, settings.script_name, modules, False)
+    core.close()
 
 
 def run(
@@ -139,17 +196,6 @@ def run(
         entered = core.next()  # the frozen point
         if entered == STOP:
             break
-        request = core.request()
-        core.application_starts()
-        try:
-            if entered == FRESH:
-                _restore(core, engine)
-            _answer(app, request, settings.script_name, modules)
-        except BaseException:  # noqa: BLE001 - nothing may leave the context but its end
-            for line in traceback.format_exc().splitlines():
-                request.log("error", line)
-        _after_response(request)
-        core.application_ended()
-        core.leave()  # returns only where the engine does not isolate
+        _turn(core, engine, app, settings.script_name, modules, entered == FRESH)
     core.close()
     return 0

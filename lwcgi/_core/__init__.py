@@ -6,12 +6,17 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from ..errors import BodyTooLarge, BodyTruncated, ClientGone
+from . import _lwcgi
 from ._lwcgi import ffi, lib
 
 ENGINE_NONE: int = lib.ENGINE_NONE
 ENGINE_FORK: int = lib.ENGINE_FORK
+ENGINE_REWIND: int = lib.ENGINE_REWIND
+# A worker's exit code that asks for another in its place.
+EXIT_REPLACE: int = lib.CHANNEL_EXIT_REPLACE
 MAX_LISTENERS: int = lib.KEEP_LISTENERS
 
 STOP: int = lib.LW_STOP
@@ -39,6 +44,9 @@ class CoreSettings:
     max_params: int
     max_body: int
     max_request_memory: int
+    verify: bool
+    dispatch: bool
+    verbose: bool
     events_fd: int
     access_log_fd: int
     queue_send: int
@@ -46,9 +54,55 @@ class CoreSettings:
     listeners: Sequence[int]
 
 
+@dataclass(frozen=True, kw_only=True)
+class SelfTest:
+    """What the self-test found: errors are an errno, minus a signal, or 0 (selftest.h).
+
+    Parameters:
+        premise: of the engine ``rewind``, the first that does not hold; empty: all do.
+        mapping: the kind of memory it does not hold for; empty where that does not matter.
+        remedy: what to do about it.
+        err: how it showed.
+        unseen: how it showed that system calls cannot be seen; None: they can.
+    """
+
+    premise: str
+    mapping: str
+    remedy: str
+    err: int
+    unseen: int | None
+
+
+@cache
+def selftest() -> SelfTest:
+    """Try on this machine what the engine ``rewind`` takes for granted; once in a process."""
+    result = ffi.new("struct lw_selftest *")
+    lib.lw_selftest(os.fsencode(_lwcgi.__file__), result)
+    text = [
+        ffi.string(field).decode() if field else ""
+        for field in (result.premise, result.mapping, result.remedy)
+    ]
+    return SelfTest(
+        premise=text[0],
+        mapping=text[1],
+        remedy=text[2],
+        err=result.err,
+        unseen=result.unseen_err if result.unseen else None,
+    )
+
+
 def _check(ret: int, what: str) -> None:
     if ret < 0:
         raise OSError(-ret, f"{what}: {os.strerror(-ret)}")
+
+
+def disable_huge_pages() -> None:
+    """Have no transparent huge pages from here on, which `rewind` would put back whole.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    _check(lib.lw_disable_huge_pages(), "huge pages cannot be disabled")
 
 
 class Request:
@@ -137,6 +191,7 @@ class Core:
             raise ValueError(f"at most {MAX_LISTENERS} listening addresses")
         self._worker = settings.worker
         self._frozen = False
+        self._forks = settings.engine != ENGINE_REWIND
         cfg = ffi.new("struct lw_settings *")
         for name in CoreSettings.__dataclass_fields__:
             if name != "listeners":
@@ -157,19 +212,29 @@ class Core:
         about = f"descriptor {bad[0]} cannot be opened anew" if bad[0] >= 0 else "arming"
         _check(ret, about)
 
+    def rehearse(self, block: bytes) -> None:
+        """Make a request of the CGI variables *block* the current one; its answer goes nowhere.
+
+        Before `arm`, and with ENGINE_NONE only.
+
+        Raises:
+            OSError: the variables are longer than max_params.
+        """
+        _check(lib.lw_rehearse(block, len(block)), "the variables are too long")
+
     def next(self) -> int:
         """Wait for a request: STOP, REQUEST or FRESH. See core.h, lw_next.
 
         Raises:
             OSError: the worker cannot go on and must be replaced.
         """
-        if not self._frozen:
+        if self._forks and not self._frozen:
             # The frozen point lies in the middle of a fork: hooks that run before
             # one have run, and each context runs those of a child.
             lib.lw_python_before_fork()
             self._frozen = True
         ret: int = lib.lw_next()
-        if ret <= STOP:
+        if self._forks and ret <= STOP:
             lib.lw_python_after_fork_parent()
         _check(ret, "the worker cannot go on")
         return ret

@@ -5,6 +5,8 @@
 #define BODY_E_GONE ...
 #define ENGINE_NONE ...
 #define ENGINE_FORK ...
+#define ENGINE_REWIND ...
+#define CHANNEL_EXIT_REPLACE ...
 #define LW_STOP ...
 #define LW_REQUEST ...
 #define LW_FRESH ...
@@ -19,6 +21,10 @@ struct lw_settings {
     uint32_t max_params;
     uint64_t max_body;
     uint64_t max_request_memory;
+    int32_t verify;
+    int32_t dispatch;
+    int32_t verbose;
+    int32_t unused;
     int32_t events_fd;
     int32_t access_log_fd;
     int32_t queue_send;
@@ -27,8 +33,10 @@ struct lw_settings {
     int32_t listeners[...];
 };
 
+int lw_disable_huge_pages(void);
 int lw_create(const struct lw_settings *cfg);
 int lw_arm(const int *fds, int count, int *bad);
+int lw_rehearse(const uint8_t *block, uint32_t len);
 int lw_next(void);
 const uint8_t *lw_block(uint32_t *len);
 uint64_t lw_number(void);
@@ -46,6 +54,17 @@ void lw_python_before_fork(void);
 void lw_python_after_fork_parent(void);
 void lw_python_after_fork_child(void);
 void lw_close(void);
+
+struct lw_selftest {
+    const char *premise;
+    const char *mapping;
+    const char *remedy;
+    int32_t err;
+    int32_t unseen;
+    int32_t unseen_err;
+};
+
+int lw_selftest(const char *file, struct lw_selftest *result);
 
 /* The protocol, for tests and tools. */
 #define FCGI_EV_NEED_MORE ...

@@ -58,8 +58,10 @@ def check(app: str | None, no_warmup: bool, **values: Any) -> None:
     machine.refuse_unsupported()
     for what, value in machine.describe():
         click.echo(f"{what:<12} {value}")
-    for name, available, remark in machine.table():
-        click.echo(f"engine {name:<8}{'yes' if available else 'no':<4} {remark}")
+    for row in machine.table():
+        click.echo(f"engine {row.name:<8}{'yes' if row.available else 'no':<4} {row.remark}")
+        if row.remedy:
+            click.echo(f"{'':<20}remedy: {row.remedy}")
     engine, why = machine.choose(values["engine"])
     click.echo(f"would use    {engine.name}, {why}")
     if app:

@@ -81,6 +81,9 @@ _LOADING = (
         type=click.Choice(config.ENGINES),
         default=_DEFAULTS["engine"],
     ),
+    _switch("verify", "Compare everything with the snapshot after each request; for tests."),
+    _option("no-dispatch", "Do not watch system calls; slower.", is_flag=True),
+    _option("no-immortal", "Count references to the snapshot as usual; slower.", is_flag=True),
     _option(
         "log-level",
         "Least important messages to log.",

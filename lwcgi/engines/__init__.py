@@ -3,19 +3,23 @@
 
 from __future__ import annotations
 
-from . import fork, none
+from . import fork, none, rewind
 from .base import Engine
 
-ENGINES: dict[str, Engine] = {engine.name: engine for engine in (fork.ENGINE, none.ENGINE)}
+ENGINES: dict[str, Engine] = {
+    engine.name: engine for engine in (rewind.ENGINE, fork.ENGINE, none.ENGINE)
+}
 """Every engine by name, the cheapest that isolates first."""
 
 
 def choose(name: str) -> Engine:
-    """Return the engine of that name; ``auto`` is the cheapest that isolates.
+    """Return the engine of that name; ``auto`` is the cheapest that isolates and runs here.
 
     Raises:
         KeyError: there is no such engine.
     """
     if name == "auto":
-        return next(engine for engine in ENGINES.values() if engine.isolates)
+        return next(
+            engine for engine in ENGINES.values() if engine.isolates and not engine.examine().lacks
+        )
     return ENGINES[name]

@@ -3,7 +3,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Whether an engine can run on this machine; by default it can.
+
+    Parameters:
+        lacks: why it cannot; empty where it can.
+        slower: why it is slower here than elsewhere; empty where it is not.
+        remedy: what to do about either.
+    """
+
+    lacks: str = ""
+    slower: str = ""
+    remedy: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,10 +30,15 @@ class Engine:
         name: as given to ``--engine``.
         number: the core's number for it (keep.h, enum engine).
         isolates: promises 1 to 6 are kept: a request starts from the snapshot.
+        forks: a fresh context is a forked process, in which CPython's fork hooks have to run.
         summary: one line for ``lwcgi check`` and the log.
+        forks: a context is a copy of the process, in which the hooks of a fork must run.
+        examine: tells whether it can run here.
     """
 
     name: str
     number: int
     isolates: bool
+    forks: bool
     summary: str
+    examine: Callable[[], Verdict] = Verdict

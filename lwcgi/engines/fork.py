@@ -10,5 +10,6 @@ ENGINE = Engine(
     name="fork",
     number=_core.ENGINE_FORK,
     isolates=True,
+    forks=True,
     summary="every request in a fresh copy-on-write process; isolates, on any Linux",
 )

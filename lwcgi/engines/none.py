@@ -10,5 +10,6 @@ ENGINE = Engine(
     name="none",
     number=_core.ENGINE_NONE,
     isolates=False,
+    forks=True,
     summary="requests share one process and see each other's state; for comparison only",
 )

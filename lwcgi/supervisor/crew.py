@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from .._core import EXIT_REPLACE
 from ..errors import BY_EXIT_CODE, ApplicationError, EngineError, GateError, LwcgiError
 from . import processes, wire
 from .backoff import Backoff
@@ -244,6 +245,11 @@ class Crew:
 
     def _died(self, slot: _Slot, how: str, status: int) -> None:
         if self._steps is not None:
+            return
+        if slot.ready and os.waitstatus_to_exitcode(status) == EXIT_REPLACE:
+            # It asked for it, and has said why.
+            slot.ready = False
+            slot.due = time.monotonic()
             return
         if not slot.ready and not self._complete:
             self._failures += 1

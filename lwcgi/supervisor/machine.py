@@ -7,18 +7,42 @@ import os
 import platform
 import sys
 import sysconfig
+from dataclasses import dataclass
 
 from .. import engines
-from ..engines.base import Engine
+from ..engines.base import Engine, Verdict
 from ..errors import EngineError
 
-_LATER = ("rewind", "lwc")
+_LATER = ("lwc",)
 
 
-def table() -> list[tuple[str, bool, str]]:
-    """Return every engine lwcgi is designed for: its name, is it available here, a remark."""
-    later = [(name, False, "not part of this version of lwcgi") for name in _LATER]
-    return later + [(name, True, engine.summary) for name, engine in engines.ENGINES.items()]
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the table of engines: *remedy* is for what it lacks, or is slower for."""
+
+    name: str
+    available: bool
+    remark: str
+    remedy: str = ""
+
+
+def table() -> list[Row]:
+    """Return every engine lwcgi is designed for."""
+    rows = [
+        Row(name=name, available=False, remark="not part of this version of lwcgi")
+        for name in _LATER
+    ]
+    for engine in engines.ENGINES.values():
+        verdict = engine.examine()
+        rows.append(
+            Row(
+                name=engine.name,
+                available=not verdict.lacks,
+                remark=verdict.lacks or _told(engine, verdict),
+                remedy=verdict.remedy,
+            )
+        )
+    return rows
 
 
 def choose(name: str) -> tuple[Engine, str]:
@@ -26,10 +50,27 @@ def choose(name: str) -> tuple[Engine, str]:
 
     Parameters:
         name: one of config.ENGINES.
+
+    Raises:
+        EngineError: the engine asked for cannot run here.
     """
     engine = engines.choose(name)
-    reason = "as asked" if name != "auto" else "chosen by auto"
-    return engine, f"{reason}: {engine.summary}"
+    verdict = engine.examine()
+    if verdict.lacks:
+        raise EngineError(f"engine {name} cannot run here: {verdict.lacks}", verdict.remedy)
+    if name != "auto":
+        return engine, f"as asked: {_told(engine, verdict)}"
+    why = f"chosen by auto: {_told(engine, verdict)}"
+    for better in engines.ENGINES.values():
+        if better is engine:
+            break
+        why += f"; not {better.name}: {better.examine().lacks}"
+    return engine, why
+
+
+def _told(engine: Engine, verdict: Verdict) -> str:
+    slower = f"; slower here: {verdict.slower}" if verdict.slower else ""
+    return engine.summary + slower
 
 
 def refuse_unsupported() -> None:

@@ -20,10 +20,10 @@ from functools import partial
 from socket import AF_UNIX, SOCK_SEQPACKET, socketpair
 from typing import TYPE_CHECKING
 
-from .. import gate, hooks, loader, renew, warmup, worker
+from .. import _core, gate, hooks, loader, renew, warmup, worker
 from ..config import Settings
 from ..errors import ApplicationError, GateError, LwcgiError
-from . import wire
+from . import machine, wire
 from .crew import Crew
 
 if TYPE_CHECKING:
@@ -151,8 +151,14 @@ def _work(orders: Orders) -> None:
 def _freeze(orders: Orders, log: Callable[[str, str], None]) -> tuple[WSGIApplication, list[str]]:
     """Return the application, ready to be frozen, and what is worth knowing about it."""
     settings = orders.settings
+    # Examined while this process is small; workers inherit it.
+    engine, _ = machine.choose(settings.engine)
+    if not engine.forks:
+        _core.disable_huge_pages()
     application = loader.load(settings)
-    _warm_up(application, settings, log)
+    paths = _warm_up(application, settings, log)
+    blocks = [warmup.block(path, settings.script_name) for path in paths]
+    worker.rehearse(application, settings, blocks, orders.events)
     hooks.run_before_snapshot()
     notes = [f"renewed in every request: {what}" for what in renew.survey()]
     for what in renew.repeats():
@@ -167,9 +173,9 @@ def _freeze(orders: Orders, log: Callable[[str, str], None]) -> tuple[WSGIApplic
 
 def _warm_up(
     application: WSGIApplication, settings: Settings, log: Callable[[str, str], None]
-) -> None:
+) -> list[str]:
     try:
-        warmup.run(application, settings.warmup, settings.script_name, log)
+        return warmup.run(application, settings.warmup, settings.script_name, log)
     except (SystemExit, KeyboardInterrupt) as error:
         raise ApplicationError(
             f"the application ended its process ({error!r}) in a warm-up request",

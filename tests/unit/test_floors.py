@@ -9,16 +9,24 @@ from pathlib import Path
 SOURCE = Path(__file__).parents[2] / "lwcgi" / "_core" / "src"
 FLOORS = (
     "core",
-    "guard relay loop direct",
-    "context",
-    "request",
-    "hand",
-    "answer conn",
+    "rewind",
+    "restore",
+    "arming relay loop",
+    "guard direct",
+    "context dispatch",
+    "calls",
+    "call_task",
+    "call_files call_memory",
+    "call request",
+    "hand undo",
+    "answer conn track remap",
     "task files report signals",
-    "keep",
-    "params",
-    "fcgi",
-    "text channel step sys",
+    "selftest unshare image stubs",
+    "selftest_premises keep",
+    "selftest_dispatch params",
+    "selftest_memory fcgi",
+    "cpu pages maps wipe",
+    "text channel step sys trace",
 )
 
 

@@ -42,14 +42,14 @@ int answer_send(struct keep *k, const struct iovec *given, int count)
 {
     struct iovec iov[4];
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)count};
-    struct pollfd p = {.fd = k->rq.fd, .events = POLLOUT};
+    struct pollfd p = {.fd = k->rq.wire, .events = POLLOUT};
     long n;
 
     memcpy(iov, given, (size_t)count * sizeof *iov);
     for (int i = 0; i < count; i++)
         k->rq.unsent += (uint32_t)iov[i].iov_len;
     for (;;) {
-        n = sys_sendmsg(k->rq.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+        n = sys_sendmsg(k->rq.wire, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n == -EAGAIN) {
             n = sys_poll(&p, 1, SEND_MS);
             if (n == 0)
@@ -84,7 +84,7 @@ void answer_break(struct keep *k)
     memset(k->obuf, 0, len);
     keep_out_used(k, (uint32_t)len);
     /* A peer that does not even take this has gone, or will see the end. */
-    sys_send(k->rq.fd, k->obuf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    sys_send(k->rq.wire, k->obuf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
     k->opos = k->oend;
     k->rq.poisoned = 1;
 }

@@ -26,6 +26,8 @@ enum channel_exit {
     CHANNEL_EXIT_LEFT = 108, /* it answered and ran its hooks */
     CHANNEL_EXIT_CANNOT_START = 120,
     CHANNEL_EXIT_ABORTED = 121,
+    /* A worker, to the snapshot process: fork another in its place at once. */
+    CHANNEL_EXIT_REPLACE = 109,
 };
 
 #endif

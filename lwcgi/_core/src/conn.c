@@ -59,12 +59,17 @@ int conn_setup(struct keep *k, int extra, int extra_source)
 
 int conn_rebuild(struct keep *k, int extra, int extra_source)
 {
-    int ret, fd;
+    int ret, fd, old = k->epoll;
 
-    sys_close(k->epoll);
     ret = conn_setup(k, extra, extra_source);
     if (ret)
         return ret;
+    /* Under the number it had: contexts of `rewind` share the table. */
+    ret = (int)sys_dup3(k->epoll, old, O_CLOEXEC);
+    if (ret < 0)
+        return ret;
+    sys_close(k->epoll);
+    k->epoll = old;
     k->open_conns = 0;
     for (fd = 0; fd <= k->top_fd; fd++) {
         struct conn *c = &k->conns[fd];

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "core.h"
 
-#include <fcntl.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 
+#include "arming.h"
 #include "channel.h"
 #include "conn.h"
 #include "context.h"
@@ -13,8 +14,10 @@
 #include "guard.h"
 #include "hand.h"
 #include "loop.h"
+#include "maps.h"
 #include "relay.h"
 #include "report.h"
+#include "rewind.h"
 #include "signals.h"
 #include "step.h"
 #include "sys.h"
@@ -35,33 +38,19 @@ void lw_skip(int step)
 }
 #endif
 
-/* The only writable variable of the core. */
-static struct inbox *inbox;
+int lw_disable_huge_pages(void)
+{
+    return (int)sys_prctl(PR_SET_THP_DISABLE, 1);
+}
 
 int lw_create(const struct lw_settings *cfg)
 {
+    int ret;
+
     if (cfg->listener_count > KEEP_LISTENERS)
         return -E2BIG;
-    return keep_map(cfg, &inbox);
-}
-
-/* Bytes of address space now, the first number of /proc/self/statm. */
-static int read_vsize(uint64_t *bytes)
-{
-    char text[64];
-    uint64_t pages = 0;
-    long fd = sys_open("/proc/self/statm", O_RDONLY | O_CLOEXEC, 0), n, i;
-
-    if (fd < 0)
-        return (int)fd;
-    n = sys_read((int)fd, text, sizeof text);
-    sys_close((int)fd);
-    if (n <= 0)
-        return n < 0 ? (int)n : -EIO;
-    for (i = 0; i < n && text[i] >= '0' && text[i] <= '9'; i++)
-        pages = pages * 10 + (uint64_t)(text[i] - '0');
-    *bytes = pages * 4096;
-    return 0;
+    ret = keep_map(cfg);
+    return ret || cfg->engine != ENGINE_REWIND ? ret : arming_map(keep_inbox->keep, keep_inbox);
 }
 
 static int arm_limits(struct keep *k)
@@ -79,8 +68,8 @@ static int arm_limits(struct keep *k)
 
 int lw_arm(const int *fds, int count, int *bad)
 {
-    struct keep *k = inbox->keep;
-    struct frozen *f = &inbox->frozen;
+    struct keep *k = keep_inbox->keep;
+    struct frozen *f = &keep_inbox->frozen;
     int ret, parent;
 
     *bad = -1;
@@ -113,20 +102,20 @@ int lw_arm(const int *fds, int count, int *bad)
         ret = k->cfg.engine == ENGINE_FORK ? conn_setup(k, k->signals, SOURCE_SIGNAL)
                                            : conn_setup(k, k->wake, SOURCE_WAKE);
     /* Contexts run as the same user: they must not read the root's memory
-     * through /proc or ptrace. */
-    if (!ret)
+     * through /proc or ptrace. Under `rewind` it is their own. */
+    if (!ret && k->cfg.engine != ENGINE_REWIND)
         STEP(HIDE_ROOT)
             ret = (int)sys_prctl(PR_SET_DUMPABLE, 0);
-    return ret ? ret : read_vsize(&f->vsize);
+    return ret ? ret : maps_vsize(&f->vsize);
 }
 
 static int next_forked(struct keep *k)
 {
     for (;;) {
-        int ret = loop_next(k, inbox);
+        int ret = loop_next(k, keep_inbox);
         if (ret <= 0)
             return ret;
-        ret = relay_serve(k, inbox);
+        ret = relay_serve(k, keep_inbox);
         if (ret)
             return ret < 0 ? ret : LW_FRESH;
     }
@@ -134,14 +123,14 @@ static int next_forked(struct keep *k)
 
 static int next_in_child(struct keep *k)
 {
-    int fresh = inbox->pid == 0, ret;
+    int fresh = keep_inbox->pid == 0, ret;
 
     if (fresh) {
-        ret = guard_run(k, inbox);
+        ret = guard_run(k, keep_inbox);
         if (ret <= 0)
             return ret;
     }
-    ret = loop_next(k, inbox);
+    ret = loop_next(k, keep_inbox);
     if (ret <= 0)
         sys_exit(ret == 0 ? CHANNEL_EXIT_LEFT : 1);
     return fresh ? LW_FRESH : LW_REQUEST;
@@ -149,58 +138,87 @@ static int next_in_child(struct keep *k)
 
 int lw_next(void)
 {
-    struct keep *k = inbox->keep;
+    struct keep *k = keep_inbox->keep;
 
-    return k->cfg.engine == ENGINE_FORK ? next_forked(k) : next_in_child(k);
+    switch (k->cfg.engine) {
+    case ENGINE_FORK:
+        return next_forked(k);
+    case ENGINE_REWIND: {
+        int ret = rewind_next(k, keep_inbox);
+        return ret == 1 ? LW_FRESH : ret;
+    }
+    default:
+        return next_in_child(k);
+    }
+}
+
+int lw_rehearse(const uint8_t *block, uint32_t len)
+{
+    struct keep *k = keep_inbox->keep;
+
+    if (len > k->cfg.max_params)
+        return -E2BIG;
+    k->rehearsal = 1;
+    k->owner = OWNER_CHILD;
+    keep_inbox->pid = sys_getpid();
+    memcpy(keep_inbox->block, block, len);
+    keep_inbox->block_len = len;
+    keep_inbox->role = FCGI_RESPONDER;
+    keep_inbox->number = 0;
+    return 0;
 }
 
 const uint8_t *lw_block(uint32_t *len)
 {
-    *len = inbox->block_len;
-    return inbox->block;
+    *len = keep_inbox->block_len;
+    return keep_inbox->block;
 }
 
 uint64_t lw_number(void)
 {
-    return inbox->number;
+    return keep_inbox->number;
 }
 
 int lw_role(void)
 {
-    return inbox->role;
+    return keep_inbox->role;
 }
 
 int lw_has_body(void)
 {
-    return inbox->has_body;
+    return keep_inbox->has_body;
 }
 
 int lw_headers_sent(void)
 {
-    return inbox->keep ? inbox->keep->rq.headers_sent : inbox->headers_sent;
+    context_only(keep_inbox);
+    return keep_inbox->keep ? keep_inbox->keep->rq.headers_sent : keep_inbox->headers_sent;
 }
 
 int lw_write(const void *data, size_t len, int last)
 {
-    context_only(inbox);
-    return inbox->keep ? direct_write(inbox->keep, data, len, last)
-                       : context_write(inbox, data, len, last);
+    context_only(keep_inbox);
+    return keep_inbox->keep ? direct_write(keep_inbox->keep, data, len, last)
+                            : context_write(keep_inbox, data, len, last);
 }
 
 long lw_read(void *buf, size_t len)
 {
-    context_only(inbox);
-    return inbox->keep ? direct_read(inbox->keep, buf, len) : context_read(inbox, buf, len);
+    context_only(keep_inbox);
+    return keep_inbox->keep ? direct_read(keep_inbox->keep, buf, len)
+                            : context_read(keep_inbox, buf, len);
 }
 
 void lw_log(char level, const void *text, size_t len)
 {
-    struct keep *k = inbox->keep;
+    struct keep *k = keep_inbox->keep;
     struct text t;
     int held;
 
+    if (keep_inbox->trace) /* a copy the application forked has no keep */
+        context_only(keep_inbox);
     if (!k) {
-        context_log(inbox, level, text, len);
+        context_log(keep_inbox, level, text, len);
         return;
     }
     /* The root may be writing a line about this request just now. */
@@ -216,29 +234,31 @@ void lw_log(char level, const void *text, size_t len)
 
 void lw_abort(void)
 {
-    if (!inbox->keep)
-        context_abort(inbox);
-    inbox->keep->rq.poisoned = 1;
+    if (!keep_inbox->keep)
+        context_abort(keep_inbox);
+    keep_inbox->keep->rq.poisoned = 1;
 }
 
 void lw_leave(void)
 {
-    if (!inbox->keep)
-        context_leave(inbox);
-    direct_leave(inbox->keep, inbox);
+    if (!keep_inbox->keep)
+        context_leave(keep_inbox);
+    if (keep_inbox->trace)
+        rewind_leave(keep_inbox->keep, keep_inbox);
+    direct_leave(keep_inbox->keep, keep_inbox);
 }
 
 void lw_app_runs(void)
 {
-    if (inbox->keep)
-        direct_release(inbox->keep);
+    if (keep_inbox->keep)
+        direct_release(keep_inbox->keep);
 }
 
 void lw_app_ran(void)
 {
-    context_only(inbox);
-    if (inbox->keep)
-        direct_acquire(inbox->keep);
+    context_only(keep_inbox);
+    if (keep_inbox->keep)
+        direct_acquire(keep_inbox->keep);
 }
 
 void lw_python_before_fork(void)
@@ -265,40 +285,11 @@ void lw_python_after_fork_child(void)
     PyGILState_Release(state);
 }
 
-/* What this worker did, for the log. */
-static void report_counters(struct keep *k)
-{
-    const struct counters *c = &k->count;
-    const struct {
-        const char *what;
-        uint64_t n;
-    } parts[] = {
-        {" requests, ", c->requests},
-        {" contexts, ", c->contexts},
-        {" crashed, ", c->crashed},
-        {" timed out, ", c->timed_out},
-        {" aborted, ", c->aborted},
-        {" answered by the gateway, ", c->refused},
-        {" connections handed on, ", c->handed},
-        {" leftover processes killed", c->leftovers_killed},
-    };
-    struct text t = report_start(k, 'I');
-    unsigned i;
-
-    text_str(&t, "worker ");
-    text_num(&t, (uint64_t)k->cfg.worker);
-    text_str(&t, " ends: ");
-    for (i = 0; i < sizeof parts / sizeof *parts; i++) {
-        text_num(&t, parts[i].n);
-        text_str(&t, parts[i].what);
-    }
-    report_send(k, &t);
-}
-
 void lw_close(void)
 {
-    hand_all(inbox->keep);
-    report_counters(inbox->keep);
-    keep_unmap(inbox);
-    inbox = NULL;
+    if (!keep_inbox->keep->rehearsal) {
+        hand_all(keep_inbox->keep);
+        report_counters(keep_inbox->keep);
+    }
+    keep_unmap();
 }

@@ -13,6 +13,10 @@
 
 #include "keep.h"
 
+/* Huge pages would be put back whole: none from here on, in this process and
+ * those it forks. Returns 0 or -errno. */
+int lw_disable_huge_pages(void);
+
 /* Makes keep and inbox. Returns 0 or -errno. */
 int lw_create(const struct lw_settings *cfg);
 
@@ -27,6 +31,11 @@ enum lw_next {
     LW_REQUEST = 1, /* in a context that has served before (`none`) */
     LW_FRESH = 2,   /* in a new context */
 };
+
+/* Before arming, under ENGINE_NONE: makes a request of `block` the current one.
+ * Its answer goes nowhere. So the code that serves requests can be run until it
+ * has settled. Returns 0 or -E2BIG. */
+int lw_rehearse(const uint8_t *block, uint32_t len);
 
 /* Waits for the next request. Returns enum lw_next, or -errno in the root. */
 int lw_next(void);

@@ -25,7 +25,7 @@ static void fd_path(char path[32], int fd)
     *path = 0;
 }
 
-static int reopen(const struct own_file *f)
+int files_reopen_one(const struct own_file *f)
 {
     char path[32];
     long fd, ret;
@@ -68,7 +68,7 @@ int files_record(struct frozen *f, const int *fds, int count, int *bad)
          * the gate let them pass only because the operator said so. */
         own->reopen = S_ISREG(st.st_mode) || S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode) ||
                       S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode);
-        ret = own->reopen ? reopen(own) : 0;
+        ret = own->reopen ? files_reopen_one(own) : 0;
         if (ret)
             return (int)ret;
     }
@@ -82,7 +82,7 @@ int files_reopen(const struct frozen *f, int *bad)
 
     for (i = 0; i < f->file_count; i++) {
         *bad = f->files[i].fd;
-        ret = f->files[i].reopen ? reopen(&f->files[i]) : 0;
+        ret = f->files[i].reopen ? files_reopen_one(&f->files[i]) : 0;
         if (ret)
             return ret;
     }
@@ -118,6 +118,40 @@ int files_close_others(const struct frozen *f, int spare)
         from = fd + 1;
     }
     return close_span(from, ~0u, (unsigned)spare);
+}
+
+/* The smallest descriptor of a list that is at least `from`; -1 where there is none. */
+static int next_of(const int *list, int count, int from)
+{
+    int i, best = -1;
+
+    for (i = 0; i < count; i++)
+        if (list[i] >= from && (best < 0 || list[i] < best))
+            best = list[i];
+    return best;
+}
+
+int files_close_except(const struct frozen *f, const int *list, int count, const int *spare,
+                       int spares)
+{
+    int from = 0, i = 0, stop, ret;
+
+    for (;;) {
+        int a = next_of(list, count, from), b = next_of(spare, spares, from);
+        while (i < f->file_count && f->files[i].fd < from)
+            i++;
+        stop = i < f->file_count ? f->files[i].fd : -1;
+        if (a >= 0 && (stop < 0 || a < stop))
+            stop = a;
+        if (b >= 0 && (stop < 0 || b < stop))
+            stop = b;
+        if (stop < 0)
+            return (int)sys_close_range((unsigned)from, ~0u);
+        ret = stop > from ? (int)sys_close_range((unsigned)from, (unsigned)stop - 1) : 0;
+        if (ret)
+            return ret;
+        from = stop + 1;
+    }
 }
 
 static int is_known(struct keep *k, const struct frozen *f, const int *own, int own_count, int fd)

@@ -15,8 +15,15 @@ int files_record(struct frozen *f, const int *fds, int count, int *bad);
 /* In a context: opens them anew. Returns 0, or -errno with *bad. */
 int files_reopen(const struct frozen *f, int *bad);
 
+/* … one of them. Returns 0 or -errno. */
+int files_reopen_one(const struct own_file *f);
+
 /* Closes every descriptor that is not the application's nor `spare`. */
 int files_close_others(const struct frozen *f, int spare);
+
+/* Closes everything but the application's, and the descriptors of two lists. */
+int files_close_except(const struct frozen *f, const int *list, int count, const int *spare,
+                       int spares);
 
 /* Closes what is neither the application's, nor one of `own` (ascending), nor
  * a connection of the table: what a dead serving child leaked into the shared

@@ -13,29 +13,21 @@
 #include "report.h"
 #include "request.h"
 #include "signals.h"
+#include "step.h"
 #include "sys.h"
-#include "task.h"
 
 /* How often the root looks at its child. */
 enum { TICK_MS = 25 };
 static const uint64_t MERCY_NS = 1000000000;
 
-struct guard {
-    struct keep *k;
-    struct inbox *in;
-    int pid;
-    int pidfd;
-    int overdue;   /* 1: asked to end, 2: killed */
-    uint64_t seen; /* the request that ran at the last look */
-    uint64_t deadline_ns;
-};
-
-static void child_enter(struct keep *k, struct inbox *in)
+void guard_child_enter(struct keep *k, struct inbox *in)
 {
     struct rlimit no_core = {0, 0}, memory;
 
-    sys_prctl(PR_SET_PDEATHSIG, SIGKILL);
-    sys_setpgid(0, 0);
+    STEP(DIE_WITH_ROOT)
+        sys_prctl(PR_SET_PDEATHSIG, SIGKILL);
+    STEP(OWN_GROUP)
+        sys_setpgid(0, 0);
     if (sys_getppid() != in->frozen.root_pid)
         sys_exit(0);
     sys_prctl(PR_SET_DUMPABLE, (unsigned long)in->frozen.dumpable);
@@ -46,7 +38,6 @@ static void child_enter(struct keep *k, struct inbox *in)
     }
     in->pid = sys_getpid();
     k->owner = OWNER_CHILD;
-    sys_sigprocmask(SIG_SETMASK, &in->frozen.app_mask, NULL);
 }
 
 /* The child holds the table while it serves; it lets go while the application
@@ -121,8 +112,7 @@ static void look(struct guard *g)
     __atomic_store_n(&k->owner, OWNER_NOBODY, __ATOMIC_RELEASE);
 }
 
-/* The child is dead: the request it was serving gets its one answer. */
-static void settle(struct guard *g, const struct ending *how)
+void guard_settle(struct guard *g, const struct ending *how)
 {
     struct keep *k = g->k;
     struct request *rq = &k->rq;
@@ -144,11 +134,30 @@ static void settle(struct guard *g, const struct ending *how)
     request_end(k, g->in);
 }
 
+int guard_close_leaked(struct keep *k, struct inbox *in, const int *more, int count)
+{
+    int own[KEEP_LISTENERS + 16], n = 0, i, ret;
+
+    own[n++] = k->epoll;
+    own[n++] = k->signals;
+    own[n++] = k->wake;
+    own[n++] = k->cfg.events_fd;
+    own[n++] = k->cfg.access_log_fd;
+    own[n++] = k->cfg.queue_send;
+    own[n++] = k->cfg.queue_recv;
+    for (i = 0; i < k->cfg.listener_count; i++)
+        own[n++] = k->cfg.listeners[i];
+    for (i = 0; i < count; i++)
+        own[n++] = more[i];
+    ret = files_close_leaked(k, &in->frozen, own, n);
+    return ret < 0 ? ret : 0;
+}
+
 static int clear_up(struct guard *g)
 {
     struct keep *k = g->k;
     struct ending how;
-    int own[KEEP_LISTENERS + 8], n = 0, i, ret;
+    int ret;
 
     ret = task_reap(g->pid, &how);
     sys_close(g->pidfd);
@@ -160,32 +169,37 @@ static int clear_up(struct guard *g)
         return ret;
     if (k->stopping && how.code == CLD_EXITED && how.status == CHANNEL_EXIT_LEFT && k->rq.fd < 0)
         return 0;
-    settle(g, &how);
-    own[n++] = k->epoll;
-    own[n++] = k->signals;
-    own[n++] = k->wake;
-    own[n++] = k->cfg.events_fd;
-    own[n++] = k->cfg.access_log_fd;
-    own[n++] = k->cfg.queue_send;
-    own[n++] = k->cfg.queue_recv;
-    for (i = 0; i < k->cfg.listener_count; i++)
-        own[n++] = k->cfg.listeners[i];
-    ret = files_close_leaked(k, &g->in->frozen, own, n);
-    if (ret < 0)
+    guard_settle(g, &how);
+    ret = guard_close_leaked(k, g->in, NULL, 0);
+    if (ret)
         return ret;
     return conn_rebuild(k, k->wake, SOURCE_WAKE);
 }
 
-/* Sleeps until the child has ended. */
-static int watch(struct guard *g)
+void guard_start(struct guard *g, struct keep *k, struct inbox *in, int pid, int pidfd)
+{
+    g->k = k;
+    g->in = in;
+    g->pid = pid;
+    g->overdue = 0;
+    g->seen = g->deadline_ns = 0;
+    g->needed = g->ask = -1;
+    g->pidfd = pidfd;
+    k->count.contexts++;
+}
+
+int guard_watch(struct guard *g)
 {
     struct keep *k = g->k;
-    struct pollfd p[2] = {{.fd = g->pidfd, .events = POLLIN}, {.fd = k->signals, .events = POLLIN}};
-    uint64_t one = 1;
+    struct pollfd p[4] = {{.fd = g->pidfd, .events = POLLIN},
+                          {.fd = k->signals, .events = POLLIN},
+                          {.fd = g->ask, .events = POLLIN},
+                          {.fd = g->needed, .events = POLLIN}};
+    uint64_t one = 1, asked;
 
     for (;;) {
         int was = k->stopping;
-        long n = sys_poll(p, 2, TICK_MS);
+        long n = sys_poll(p, 4, TICK_MS);
 
         if (n < 0 && n != -EINTR)
             return (int)n;
@@ -205,6 +219,12 @@ static int watch(struct guard *g)
             else if (k->stopping && !was)
                 sys_write(k->wake, &one, sizeof one);
         }
+        if (p[2].revents & POLLIN && sys_read(g->ask, &asked, sizeof asked) > 0)
+            g->answer(g);
+        if (p[3].revents) {
+            sys_pidfd_send_signal(g->pidfd, SIGKILL);
+            return -ECHILD;
+        }
         look(g);
     }
 }
@@ -212,25 +232,26 @@ static int watch(struct guard *g)
 int guard_run(struct keep *k, struct inbox *in)
 {
     for (;;) {
-        struct guard g = {.k = k, .in = in};
+        struct guard g;
         int ret;
-
         /* The child shares the descriptor table, so that a connection it
          * accepts outlives it. The C library has no fork that can do this;
          * the worker has one thread and holds no lock. */
-        g.pid = (int)sys_clone(CLONE_FILES | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD,
-                               k->tid_address);
-        if (g.pid == 0) {
-            child_enter(k, in);
+        long pid = sys_clone(CLONE_FILES | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD,
+                             k->tid_address);
+
+        if (pid == 0) {
+            guard_child_enter(k, in);
+            sys_sigprocmask(SIG_SETMASK, &in->frozen.app_mask, NULL);
             return 1;
         }
-        if (g.pid < 0)
-            return g.pid;
-        k->count.contexts++;
-        g.pidfd = (int)sys_pidfd_open(g.pid);
-        if (g.pidfd < 0)
-            return g.pidfd;
-        ret = watch(&g);
+        if (pid < 0)
+            return (int)pid;
+        ret = (int)sys_pidfd_open((int)pid);
+        if (ret < 0)
+            return ret;
+        guard_start(&g, k, in, (int)pid, ret);
+        ret = guard_watch(&g);
         if (!ret)
             ret = clear_up(&g);
         if (ret)

@@ -9,6 +9,8 @@
 
 enum { PAGE = 4096 };
 
+struct inbox *keep_inbox;
+
 static size_t pages(size_t len)
 {
     return (len + PAGE - 1) & ~(size_t)(PAGE - 1);
@@ -19,8 +21,7 @@ static int failed(long ret)
     return ret < 0 && ret > -4096;
 }
 
-/* A region between two guard pages, at an address the kernel picks. */
-static long map_guarded(size_t len, int sharing)
+long keep_map_guarded(size_t len, int sharing)
 {
     long at = sys_mmap(NULL, len + 2 * PAGE, PROT_NONE, sharing | MAP_ANONYMOUS | MAP_NORESERVE);
     long ret;
@@ -35,58 +36,63 @@ static long map_guarded(size_t len, int sharing)
     return at + PAGE;
 }
 
-static void unmap_guarded(void *region, size_t len)
+void keep_unmap_guarded(void *region, size_t len)
 {
     sys_munmap((char *)region - PAGE, len + 2 * PAGE);
 }
 
-int keep_map(const struct lw_settings *cfg, struct inbox **inbox)
+int keep_map(const struct lw_settings *cfg)
 {
     size_t keep_len = pages(sizeof(struct keep) + cfg->max_params);
     size_t inbox_len = pages(sizeof(struct inbox) + cfg->max_params);
-    /* The serving child of `none` and its root are two processes that must
-     * see one keep; a context of `fork` must see none. */
-    int forked = cfg->engine == ENGINE_FORK;
-    long k = map_guarded(keep_len, forked ? MAP_PRIVATE : MAP_SHARED);
+    /* The serving child of `none` and its root are two memories that must see
+     * one keep. A context of `fork` must see none, nor what one of `rewind`
+     * forks, whose own memory is the root's. */
+    int shared = cfg->engine == ENGINE_NONE;
+    long k = keep_map_guarded(keep_len, shared ? MAP_SHARED : MAP_PRIVATE);
     struct keep *keep;
     long in, ret;
 
     if (failed(k))
         return (int)k;
     keep = (struct keep *)k;
-    in = map_guarded(inbox_len, MAP_PRIVATE);
+    in = keep_map_guarded(inbox_len, MAP_PRIVATE);
     if (failed(in)) {
-        unmap_guarded(keep, keep_len);
+        keep_unmap_guarded(keep, keep_len);
         return (int)in;
     }
     ret = sys_madvise(keep, keep_len, MADV_DONTDUMP);
-    if (!ret && forked)
+    if (!ret && !shared)
         STEP(HIDE_KEEP)
             ret = sys_madvise(keep, keep_len, MADV_DONTFORK);
     if (!ret)
         ret = sys_madvise((void *)in, inbox_len, MADV_DONTDUMP);
     if (ret) {
-        unmap_guarded(keep, keep_len);
-        unmap_guarded((void *)in, inbox_len);
+        keep_unmap_guarded(keep, keep_len);
+        keep_unmap_guarded((void *)in, inbox_len);
         return (int)ret;
     }
     keep->size = keep_len;
     keep->cfg = *cfg;
     keep->rq.fd = -1;
-    *inbox = (struct inbox *)in;
-    (*inbox)->size = inbox_len;
-    (*inbox)->keep = keep;
-    (*inbox)->channel = -1;
-    (*inbox)->worker = cfg->worker;
-    (*inbox)->frozen.max_request_memory = cfg->max_request_memory;
+    memset(keep->own, -1, sizeof keep->own);
+    keep_inbox = (struct inbox *)in;
+    keep_inbox->size = inbox_len;
+    keep_inbox->keep = keep;
+    keep_inbox->channel = -1;
+    keep_inbox->worker = cfg->worker;
+    keep_inbox->frozen.max_request_memory = cfg->max_request_memory;
     return 0;
 }
 
-void keep_unmap(struct inbox *inbox)
+void keep_unmap(void)
 {
+    struct inbox *inbox = keep_inbox;
+
+    keep_inbox = NULL;
     if (inbox->keep)
-        unmap_guarded(inbox->keep, inbox->keep->size);
-    unmap_guarded(inbox, inbox->size);
+        keep_unmap_guarded(inbox->keep, inbox->keep->size);
+    keep_unmap_guarded(inbox, inbox->size);
 }
 
 void keep_forget_request(struct keep *k, struct inbox *in)

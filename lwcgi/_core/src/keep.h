@@ -26,10 +26,11 @@ enum {
     KEEP_OUT = 65536 + 1024, /* one record with its header, padding and END_REQUEST */
     KEEP_TEXT = 4096,        /* one log line */
     KEEP_MAX_FD = 65536,     /* descriptors a worker may hold */
+    KEEP_OWN = 8,            /* more descriptors of the root, an engine's own */
     KEEP_MAX_FILES = 1024,   /* the application's own open files at freezing time */
 };
 
-enum engine { ENGINE_NONE = 0, ENGINE_FORK = 1 };
+enum engine { ENGINE_NONE = 0, ENGINE_FORK = 1, ENGINE_REWIND = 2 };
 
 struct lw_settings {
     int32_t engine;
@@ -40,6 +41,10 @@ struct lw_settings {
     uint32_t max_params;         /* bytes */
     uint64_t max_body;           /* bytes */
     uint64_t max_request_memory; /* bytes beyond the snapshot; 0 = no limit */
+    int32_t verify;              /* compare everything with the snapshot after each request */
+    int32_t dispatch;            /* see the application's system calls, where the kernel can */
+    int32_t verbose;             /* a line for each request: how it was undone */
+    int32_t unused;
     int32_t events_fd;
     int32_t access_log_fd; /* -1 = off */
     int32_t queue_send;
@@ -75,7 +80,8 @@ enum body_state {
 };
 
 struct request {
-    int32_t fd; /* -1: none under way */
+    int32_t fd;   /* -1: none under way */
+    int32_t wire; /* the same connection, as the serving child's table knows it */
     uint16_t id;
     uint16_t role;
     uint8_t keep_conn;
@@ -102,7 +108,7 @@ struct request {
     uint32_t head_len; /* bytes of bytes_out that were the answer's header */
     uint64_t number;
     uint16_t status; /* of the answer, for the access log; 0 = unknown */
-    uint16_t unused2[3];
+    uint16_t unused2[5];
     struct fcgi_parser parser;
     struct params_known known;
 };
@@ -120,7 +126,19 @@ struct counters {
     uint64_t refused; /* answered by the root: 400, 413, 431, 500 … */
     uint64_t handed;  /* connections given to another worker */
     uint64_t leftovers_killed;
+    /* How `rewind` got rid of a request's effects: */
+    uint64_t in_place;
+    uint64_t new_tasks;
+    uint64_t ended; /* its process had ended */
+    uint64_t scans;
+    uint64_t blind;
+    uint64_t pages; /* put back in all */
 };
+
+struct image;
+struct track;
+struct trace;
+struct rewind;
 
 struct keep {
     size_t size;
@@ -132,14 +150,16 @@ struct keep {
     int32_t noted; /* a context's note was logged */
     int *tid_address;
     int32_t session;
+    int32_t holder; /* pid of the frozen copy of the worker's memory; 0 = none */
     int32_t listening;
     int32_t stopping;
     int32_t quick;
-    int32_t unused3;
-    uint32_t owner; /* enum keep_owner; atomic */
+    int32_t rehearsal; /* answers go nowhere */
+    uint32_t owner;    /* enum keep_owner; atomic */
     uint32_t open_conns;
     uint32_t conn_limit;
-    int32_t top_fd; /* highest descriptor that was ever a connection */
+    int32_t own[KEEP_OWN]; /* descriptors of the engine; -1 where there is none */
+    int32_t top_fd;        /* highest descriptor that was ever a connection */
     int32_t unused;
     int32_t more_new; /* there was a new connection at the last look */
     int32_t took_new; /* the last turn was a new connection's */
@@ -156,6 +176,10 @@ struct keep {
     uint32_t otop;
     uint64_t listen_again_ns;  /* the listeners rest until then; 0 = they do not */
     uint64_t next_deadline_ns; /* of the earliest stashed request; 0 = none */
+    /* Of the `rewind` engine; NULL under the others. */
+    struct image *image;
+    struct track *track;
+    struct rewind *rewind;
     struct counters count;
     struct request rq;
     struct epoll_event ready[KEEP_BATCH];
@@ -192,7 +216,8 @@ struct frozen {
 
 struct inbox {
     size_t size;
-    struct keep *keep; /* NULL in a context that has none */
+    struct keep *keep;   /* NULL in a context that has none */
+    struct trace *trace; /* what its request asked of the kernel; `rewind` only */
     int32_t role;
     int32_t has_body;
     int32_t channel; /* the context's end; -1 where it writes for itself */
@@ -220,9 +245,17 @@ static inline void keep_out_used(struct keep *k, uint32_t len)
         k->otop = len;
 }
 
+/* The only writable variable of the core; set once. */
+extern struct inbox *keep_inbox __attribute__((visibility("hidden")));
+
 /* Maps both regions. Returns 0 or -errno. */
-int keep_map(const struct lw_settings *cfg, struct inbox **inbox);
-void keep_unmap(struct inbox *inbox);
+int keep_map(const struct lw_settings *cfg);
+void keep_unmap(void);
+
+/* A region of the root's own between two guard pages, at an address the kernel
+ * picks; `sharing` MAP_PRIVATE or MAP_SHARED. Returns its address or -errno. */
+long keep_map_guarded(size_t len, int sharing);
+void keep_unmap_guarded(void *region, size_t len);
 
 /* Wipes the request from keep and inbox. */
 void keep_forget_request(struct keep *k, struct inbox *in);

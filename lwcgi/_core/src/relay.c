@@ -259,7 +259,7 @@ static int take_input(struct relay *r)
             return 1;
     }
     /* Only between two records of the answer. */
-    if (k->control_len && !r->gone && k->opos == k->oend && request_send_control(k, rq->fd))
+    if (k->control_len && !r->gone && k->opos == k->oend && request_send_control(k))
         client_gone(r);
     return 0;
 }

@@ -61,7 +61,8 @@ void report(struct keep *k, char level, const char *line)
 
 void report_access(struct keep *k)
 {
-    static const char *const engines[] = {[ENGINE_NONE] = "none", [ENGINE_FORK] = "fork"};
+    static const char *const engines[] = {
+        [ENGINE_NONE] = "none", [ENGINE_FORK] = "fork", [ENGINE_REWIND] = "rewind"};
     const struct request *rq = &k->rq;
     struct text t = {k->text, k->text + KEEP_TEXT - 1};
     struct pollfd writable = {.fd = k->cfg.access_log_fd, .events = POLLOUT};
@@ -96,4 +97,42 @@ void report_access(struct keep *k)
     if (sys_poll(&writable, 1, 0) == 1)
         sys_write(k->cfg.access_log_fd, k->text, (size_t)(t.at - k->text));
     memset(k->text, 0, (size_t)(t.at - k->text));
+}
+
+void report_counters(struct keep *k)
+{
+    const struct counters *c = &k->count;
+    const struct {
+        const char *what;
+        uint64_t n;
+    } parts[] = {
+        {" requests", c->requests},
+        {" contexts", c->contexts},
+        {" crashed", c->crashed},
+        {" timed out", c->timed_out},
+        {" aborted", c->aborted},
+        {" answered by the gateway", c->refused},
+        {" connections handed on", c->handed},
+        {" leftover processes killed", c->leftovers_killed},
+        /* The rest is known of the `rewind` engine only. */
+        {" undone in place", c->in_place},
+        {" with a new task", c->new_tasks},
+        {" after their process ended", c->ended},
+        {" scans", c->scans},
+        {" blind", c->blind},
+        {" pages put back", c->pages},
+    };
+    enum { OTHERS = 8 };
+    struct text t = report_start(k, 'I');
+    unsigned i;
+
+    text_str(&t, "worker ");
+    text_num(&t, (uint64_t)k->cfg.worker);
+    text_str(&t, " ends: ");
+    for (i = 0; i < (k->rewind ? sizeof parts / sizeof *parts : OTHERS); i++) {
+        text_str(&t, i ? ", " : "");
+        text_num(&t, parts[i].n);
+        text_str(&t, parts[i].what);
+    }
+    report_send(k, &t);
 }

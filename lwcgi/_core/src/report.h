@@ -19,6 +19,9 @@ void report_send(struct keep *k, struct text *t);
 /* A whole line in one call. */
 void report(struct keep *k, char level, const char *line);
 
+/* What this worker did in its life. */
+void report_counters(struct keep *k);
+
 /* One line of the access log for the current request. */
 void report_access(struct keep *k);
 

@@ -28,7 +28,7 @@ static int control(struct keep *k, const uint8_t *data, size_t len)
     return 0;
 }
 
-int request_send_control(struct keep *k, int fd)
+int request_send_control(struct keep *k)
 {
     long ret;
     uint32_t len = k->control_len;
@@ -36,7 +36,7 @@ int request_send_control(struct keep *k, int fd)
     if (len == 0)
         return 0;
     k->control_len = 0;
-    ret = sys_send(fd, k->control, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ret = sys_send(k->rq.wire, k->control, len, MSG_DONTWAIT | MSG_NOSIGNAL);
     return ret == (long)len ? 0 : ret < 0 ? (int)ret : -EAGAIN;
 }
 
@@ -212,6 +212,8 @@ static int start(struct keep *k, struct inbox *in)
             refusal = "413 Content Too Large";
         else if (rq->body == BODY_BROKEN)
             return close_over(k, in);
+        if (request_send_control(k))
+            return close_over(k, in);
     }
     if (refusal) {
         answer_refuse(k, refusal);
@@ -261,10 +263,10 @@ int request_read(struct keep *k, struct inbox *in, int fd)
     long n;
 
     if (c->state == CONN_READING && conn_unstash(k, fd)) {
-        rq->fd = fd;
+        rq->fd = rq->wire = fd;
         return close_over(k, in);
     }
-    rq->fd = fd;
+    rq->fd = rq->wire = fd;
     rq->last = c->last;
     c->state = CONN_BUSY;
     for (;;) {
@@ -273,7 +275,7 @@ int request_read(struct keep *k, struct inbox *in, int fd)
             return put_aside(k, in);
         if (n <= 0)
             return close_over(k, in);
-        if (parse_head(k) || request_send_control(k, fd))
+        if (parse_head(k) || request_send_control(k))
             return close_over(k, in);
         if (rq->params_done)
             break;
@@ -292,7 +294,7 @@ long request_fill(struct keep *k)
     if (k->rq.answered)
         room = !left ? FCGI_HEADER_LEN : left < KEEP_READ ? left : KEEP_READ;
     do
-        n = sys_recv(k->rq.fd, k->rbuf, room, MSG_DONTWAIT);
+        n = sys_recv(k->rq.wire, k->rbuf, room, MSG_DONTWAIT);
     while (n == -EINTR);
     k->rpos = 0;
     k->rend = n > 0 ? (uint32_t)n : 0;
@@ -374,7 +376,7 @@ void request_drain(struct keep *k)
 {
     struct request *rq = &k->rq;
     uint64_t until = now_ns() + DRAIN_MS * 1000000ull, now;
-    struct pollfd p = {.fd = rq->fd, .events = POLLIN};
+    struct pollfd p = {.fd = rq->wire, .events = POLLIN};
 
     while (!is_read(rq) && rq->body != BODY_BROKEN && rq->body != BODY_ABORTED) {
         /* The lengths were already judged: only the end of the stream counts. */
@@ -394,7 +396,7 @@ void request_drain(struct keep *k)
     }
     if (!is_read(rq))
         rq->poisoned = 1;
-    if (!rq->poisoned && request_send_control(k, rq->fd))
+    if (!rq->poisoned && request_send_control(k))
         rq->poisoned = 1;
 }
 
@@ -424,7 +426,7 @@ void request_end(struct keep *k, struct inbox *in)
         request_drain(k);
     if (rq->params_done && rq->known.count)
         report_access(k);
-    if (request_send_control(k, fd))
+    if (request_send_control(k))
         rq->poisoned = 1;
     k->control_len = 0;
     kept = is_kept(k, fd);

@@ -36,7 +36,7 @@ long request_fill(struct keep *k);
 
 /* Sends answers to management records that wait in k->control. Returns 0, or
  * -errno where the peer does not take them (the connection is then unusable). */
-int request_send_control(struct keep *k, int fd);
+int request_send_control(struct keep *k);
 
 /* Reads and drops the rest of a body that the application did not read, for a
  * bounded time, so that the peer can take the answer before the connection

@@ -23,8 +23,19 @@ enum step {
     STEP_BREAK_ANSWER,   /* a cut answer must not look whole */
     STEP_CUT_CONNECTION, /* close after an abnormal end */
     STEP_TIME_LIMIT,
-    STEP_NOTICE_GONE, /* a client that goes away stops the context */
-    STEP_HIDE_ROOT,   /* the root's memory cannot be read through /proc */
+    STEP_NOTICE_GONE,    /* a client that goes away stops the context */
+    STEP_HIDE_ROOT,      /* the root's memory cannot be read through /proc */
+    STEP_COPY_HOT,       /* the pages that requests are known to write */
+    STEP_FIND_NEW,       /* … and those they are not known to */
+    STEP_REFILL_DROPPED, /* … and those that were given back to the kernel */
+    STEP_KILL_SHARING,   /* what shares the worker's memory, detached or not */
+    STEP_CLOSE_OPENED,   /* descriptors the request opened */
+    STEP_RESTORE_SAVED,  /* … and those it closed or replaced */
+    STEP_RESTORE_OFFSET, /* … and the files behind those it used */
+    STEP_UNMAP_OWN,      /* mappings the request made */
+    STEP_RESTORE_BREAK,
+    STEP_UNLOCK, /* memory the request locked */
+    STEP_RESTORE_PROTECTION,
     STEP_COUNT,
 };
 

@@ -22,18 +22,16 @@
 #include <sys/types.h>
 #include <time.h>
 
-static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
-{
-    register long r10 __asm__("r10") = d;
-    register long r8 __asm__("r8") = e;
-    register long r9 __asm__("r9") = f;
-    long ret;
-    __asm__ volatile("syscall"
-                     : "=a"(ret)
-                     : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    return ret;
-}
+struct kernel_sigaction { /* as rt_sigaction(2) wants it on x86-64 */
+    void *handler;
+    uint64_t flags;
+    void *restorer;
+    uint64_t mask;
+};
+
+/* In stubs.c: the one place of the core from which calls are made. */
+long sys6(long nr, long a, long b, long c, long d, long e, long f)
+    __attribute__((visibility("hidden")));
 
 #define SYS(nr, a, b, c, d, e, f)                                                                  \
     sys6(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))

@@ -7,6 +7,7 @@
 #include "step.h"
 #include "sys.h"
 
+enum { KCMP_VM = 1 }; /* <linux/kcmp.h> */
 enum { SWEEP_ROUNDS = 1000, DEATH_MS = 5000 };
 
 int task_reap(int pid, struct ending *how)
@@ -67,7 +68,29 @@ static int kill_child(int pid)
     return ret == 1 ? 0 : ret == 0 ? -ETIMEDOUT : (int)ret;
 }
 
-/* Kills the children listed in `list` that share our session. Returns how
+/* Does it share this process's memory? Where the kernel does not tell, it is
+ * taken to. */
+static int shares_memory(int pid)
+{
+    long ret = SYS(SYS_kcmp, sys_getpid(), pid, KCMP_VM, 0, 0, 0);
+
+    return ret != -ESRCH && ret != 1 && ret != 2;
+}
+
+static int must_go(const struct keep *k, int pid)
+{
+    if (pid == k->holder)
+        return 0;
+    if (sys_getsid(pid) == k->session)
+        return 1;
+    /* Detached into a session of its own, it may live, but not in our memory. */
+    if (k->holder)
+        STEP(KILL_SHARING)
+            return shares_memory(pid);
+    return 0;
+}
+
+/* Kills those of the children listed in `list` that must not stay. Returns how
  * many, or -errno. */
 static int kill_listed(const struct keep *k, const char *list, long len)
 {
@@ -79,7 +102,7 @@ static int kill_listed(const struct keep *k, const char *list, long len)
             pid = pid * 10 + (list[i] - '0');
             continue;
         }
-        if (pid && sys_getsid(pid) == k->session) {
+        if (pid && must_go(k, pid)) {
             ret = kill_child(pid);
             if (ret)
                 return ret;

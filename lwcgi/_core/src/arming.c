@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+#include "arming.h"
+
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+#include "dispatch.h"
+#include "report.h"
+#include "sys.h"
+#include "text.h"
+#include "trace.h"
+#include "wipe.h"
+
+/* How far the main stack may grow where nothing limits it. */
+static const uint64_t STACK_MOST = 64 << 20;
+
+static size_t whole_pages(size_t len)
+{
+    return (len + IMAGE_PAGE - 1) & ~(size_t)(IMAGE_PAGE - 1);
+}
+
+static int failed(long ret)
+{
+    return ret < 0 && ret > -4096;
+}
+
+/* With the guard pages on both sides. */
+static void skip(struct image *im, const void *at, size_t len)
+{
+    im->skipped[im->skipped_count].start = (uint64_t)at - IMAGE_PAGE;
+    im->skipped[im->skipped_count].end = (uint64_t)at + whole_pages(len) + IMAGE_PAGE;
+    im->skipped_count++;
+}
+
+/* A region of the root's own; where it is not `inherited`, what the application
+ * forks has no copy of it. */
+static int map_own(struct image *im, size_t len, int inherited, void **at)
+{
+    long ret = keep_map_guarded(whole_pages(len), MAP_PRIVATE);
+
+    if (failed(ret))
+        return (int)ret;
+    *at = (void *)ret;
+    skip(im, *at, len);
+    ret = sys_madvise(*at, whole_pages(len), MADV_DONTDUMP);
+    if (!ret && !inherited)
+        ret = sys_madvise(*at, whole_pages(len), MADV_DONTFORK);
+    return (int)ret;
+}
+
+int arming_map(struct keep *k, struct inbox *in)
+{
+    struct image regions;
+    void *own, *shadow, *root, *loop, *trace;
+    struct rewind *r;
+    long alt;
+    int ret;
+
+    regions.skipped_count = 0;
+    skip(&regions, k, k->size);
+    skip(&regions, in, in->size);
+    ret = map_own(&regions, sizeof *r, 0, &own);
+    if (!ret)
+        ret = map_own(&regions, (size_t)SHADOW_PAGES * IMAGE_PAGE, 0, &shadow);
+    if (!ret)
+        ret = map_own(&regions, REWIND_STACK, 0, &root);
+    if (!ret)
+        ret = map_own(&regions, REWIND_STACK, 0, &loop);
+    if (!ret)
+        ret = map_own(&regions, sizeof *in->trace, 1, &trace);
+    if (ret)
+        return ret;
+    /* Part of the image: what signals leave on it is put back like the rest. */
+    alt = keep_map_guarded(REWIND_ALTSTACK, MAP_PRIVATE);
+    if (failed(alt))
+        return (int)alt;
+    r = own;
+    memcpy(r->image.skipped, regions.skipped, sizeof regions.skipped);
+    r->image.skipped_count = regions.skipped_count;
+    r->track.shadow = shadow;
+    r->root_stack = (uint8_t *)root + REWIND_STACK;
+    r->loop_stack = (uint8_t *)loop + REWIND_STACK;
+    r->altstack = (uint8_t *)alt;
+    k->rewind = r;
+    k->image = &r->image;
+    k->track = &r->track;
+    in->trace = trace;
+    in->trace->size = sizeof *in->trace;
+    return 0;
+}
+
+/* The kernel writes the number of the processor into a thread's rseq area
+ * whenever it likes; that area is part of the image. glibc (2.35 and later)
+ * says where it is, and does without once it is unregistered. */
+extern const long __rseq_offset __attribute__((weak));
+extern const unsigned __rseq_size __attribute__((weak));
+enum { RSEQ_UNREGISTER = 1, RSEQ_LEN = 32 };
+static const unsigned RSEQ_SIGNATURE = 0x53053053;
+
+static void unregister_rseq(void)
+{
+    if (&__rseq_size && __rseq_size)
+        SYS(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, RSEQ_LEN, RSEQ_UNREGISTER,
+            RSEQ_SIGNATURE, 0, 0);
+}
+
+/* The main stack grows without a system call: let it be all there. */
+static int grow_stack(struct rewind *r)
+{
+    long n = image_list(&r->image, r->now), i;
+    uint64_t most;
+    long ret = SYS(SYS_prlimit64, 0, RLIMIT_STACK, 0, &r->stack_limit, 0, 0);
+
+    if (n < 0 || ret)
+        return n < 0 ? (int)n : (int)ret;
+    most = r->stack_limit.rlim_cur < STACK_MOST ? r->stack_limit.rlim_cur : STACK_MOST;
+    r->stack_limit.rlim_cur = most;
+    for (i = 0; i < n; i++)
+        if (r->now[i].flags & MAP_STACK_AREA && r->now[i].end - r->now[i].start < most)
+            *(volatile char *)(r->now[i].end - (most & ~(uint64_t)(IMAGE_PAGE - 1)));
+    return 0;
+}
+
+static int complain(struct keep *k, const char *what, int err)
+{
+    struct text t = report_start(k, 'E');
+
+    text_str(&t, "the worker cannot be frozen: ");
+    text_str(&t, what);
+    text_str(&t, ", errno ");
+    text_num(&t, (uint64_t)-err);
+    text_str(&t, "; see `lwcgi check`, or use --engine fork");
+    report_send(k, &t);
+    return err;
+}
+
+static int sight(struct keep *k, struct rewind *r, struct trace *t)
+{
+    int ret = k->cfg.dispatch ? dispatch_install(t) : -ENOSYS;
+
+    r->blind = ret != 0;
+    if (ret == -EBUSY)
+        report(k, 'W',
+               "the application handles SIGSYS itself, so its system calls cannot be "
+               "seen: each request will need a new process");
+    return ret == -EBUSY || ret == -ENOSYS || ret == -EINVAL ? 0 : ret;
+}
+
+int arming_freeze(struct keep *k, struct inbox *in)
+{
+    struct rewind *r = k->rewind;
+    struct trace *t = in->trace;
+    const char *what;
+    int ret;
+
+    if (cpu_xsave_size() > CPU_XSAVE_ROOM)
+        return complain(k, "this processor has more registers than there is room for", -E2BIG);
+    ret = sight(k, r, t);
+    if (ret)
+        return complain(k, "installing the handler of system calls", ret);
+    unregister_rseq();
+    r->thp_disabled = (int32_t)sys_prctl(PR_GET_THP_DISABLE, 0);
+    ret = (int)SYS(SYS_get_robust_list, 0, &r->robust_list, &r->robust_len, 0, 0, 0);
+    if (!ret)
+        ret = grow_stack(r);
+    if (ret)
+        return complain(k, "looking at its stack", ret);
+    ret = wipe_marked();
+    if (ret)
+        return complain(k, "clearing memory that is wiped on fork", ret);
+    t->frozen_brk = t->brk = (uint64_t)SYS(SYS_brk, 0, 0, 0, 0, 0, 0);
+    trace_reset(t);
+    r->ask = (int)sys_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (r->ask < 0)
+        return complain(k, "eventfd", r->ask);
+    ret = image_arm(&r->image, &what);
+    if (ret)
+        return complain(k, what, ret);
+    k->holder = r->image.holder;
+    k->own[OWN_ASK] = r->ask;
+    k->own[OWN_UFFD] = r->image.uffd;
+    k->own[OWN_PAGEMAP] = r->image.pagemap;
+    k->own[OWN_HOLDER] = r->image.holder_pidfd;
+    ret = track_start(&r->track, &r->image, k->tid_address);
+    if (ret)
+        return complain(k, "reading from its frozen copy", ret);
+    ret = maps_vsize(&in->frozen.vsize);
+    return ret ? complain(k, "/proc/self/statm", ret) : 0;
+}

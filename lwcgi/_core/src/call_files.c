@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+#include "call_files.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "text.h"
+
+enum {
+    HIGH_FD = 900, /* copies are put where an application hardly looks */
+    OFD_SETLK = 37,
+    OFD_SETLKW = 38,
+    DUPFD_CLOEXEC = 1030,
+};
+
+/* ioctls that only ask: TCGETS, TIOCGWINSZ, FIONREAD, TIOCGPGRP. */
+static int is_question(uint64_t request)
+{
+    return request == 0x5401 || request == 0x5413 || request == 0x541b || request == 0x540f;
+}
+
+/* The table is the application's alone, or calls go unseen anyway. */
+static int is_private(const struct call *c)
+{
+    return (c->t->flags & (TRACE_UNSHARED | TRACE_BLIND)) != 0;
+}
+
+/* Index into frozen.files of a descriptor that is as it was; -1. */
+static int inherited(const struct call *c, int fd)
+{
+    const struct frozen *f = &c->in->frozen;
+    int low = 0, high = f->file_count;
+
+    while (low < high) {
+        int mid = (low + high) / 2;
+        if (f->files[mid].fd < fd)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    if (low == f->file_count || f->files[low].fd != fd || trace_has_saved(c->t, fd))
+        return -1;
+    return low;
+}
+
+static int exists(int fd)
+{
+    return sys_fcntl(fd, F_GETFD, 0) >= 0;
+}
+
+/* Where not every descriptor of the application is known: is this the root's? */
+static int is_roots(const struct call *c, int fd)
+{
+    const struct keep *k = c->k;
+    int own[KEEP_LISTENERS + 8], n = 0, i;
+
+    if (fd < KEEP_MAX_FD && k->conns[fd].state != CONN_FREE)
+        return 1;
+    for (i = 0; i <= k->top_fd; i++)
+        if (k->conns[i].state != CONN_FREE && k->conns[i].stash == fd)
+            return 1;
+    for (i = 0; i < (int)c->t->saved_count; i++)
+        if (c->t->saved[i].copy == fd)
+            return 1;
+    for (i = 0; i < KEEP_OWN; i++)
+        if (k->own[i] == fd)
+            return 1;
+    own[n++] = k->epoll;
+    own[n++] = k->signals;
+    own[n++] = k->wake;
+    own[n++] = k->cfg.events_fd;
+    own[n++] = k->cfg.access_log_fd;
+    own[n++] = k->cfg.queue_send;
+    own[n++] = k->cfg.queue_recv;
+    for (i = 0; i < k->cfg.listener_count; i++)
+        own[n++] = k->cfg.listeners[i];
+    for (i = 0; i < n; i++)
+        if (own[i] == fd)
+            return 1;
+    return 0;
+}
+
+int call_knows(const struct call *c, int fd)
+{
+    if (is_private(c) || trace_has_opened(c->t, fd) || inherited(c, fd) >= 0)
+        return 1;
+    return c->t->flags & TRACE_FILES && !is_roots(c, fd);
+}
+
+static void touch(struct call *c, int fd, int how)
+{
+    int i = is_private(c) || trace_has_opened(c->t, fd) ? -1 : inherited(c, fd);
+
+    if (i < 0)
+        return;
+    c->t->files[i] |= (uint8_t)how;
+    c->t->files_touched = 1;
+}
+
+static enum verdict use(struct call *c, int i, int how)
+{
+    int fd = (int)c->arg[i];
+
+    if (!call_knows(c, fd))
+        return call_answer(c, -EBADF);
+    if (how)
+        touch(c, fd, how);
+    return CALL_LET;
+}
+
+enum verdict call_uses(struct call *c, int i)
+{
+    return use(c, i, 0);
+}
+
+enum verdict call_moves(struct call *c, int i)
+{
+    return use(c, i, FILE_MOVED);
+}
+
+enum verdict call_changes(struct call *c, int i)
+{
+    return use(c, i, FILE_CHANGED);
+}
+
+enum verdict call_opens(struct call *c)
+{
+    call_make(c);
+    if (c->result >= 0 && !is_private(c))
+        trace_opened(c->t, (int)c->result);
+    return CALL_ANSWERED;
+}
+
+enum verdict call_opens_pair(struct call *c, const int *pair)
+{
+    call_make(c);
+    if (c->result == 0 && !is_private(c)) {
+        trace_opened(c->t, pair[0]);
+        trace_opened(c->t, pair[1]);
+    }
+    return CALL_ANSWERED;
+}
+
+/* --- opening by path ------------------------------------------------------------ */
+
+static int ends_in(const char *s, size_t len, const char *end)
+{
+    size_t n = strlen(end);
+
+    return len >= n && memcmp(s + len - n, end, n) == 0;
+}
+
+/* A file of /proc was opened for writing: what is written there changes the
+ * task, or memory behind everybody's back. */
+static void opened_proc(struct call *c, int fd)
+{
+    char path[40], target[256];
+    struct text t = {path, path + sizeof path - 1};
+    long n;
+
+    text_str(&t, "/proc/self/fd/");
+    text_num(&t, (uint64_t)fd);
+    *t.at = 0;
+    n = SYS(SYS_readlink, path, target, sizeof target, 0, 0, 0);
+    if (n < 0 || ends_in(target, (size_t)n, "/coredump_filter") ||
+        ends_in(target, (size_t)n, "/clear_refs"))
+        trace_flag(c->t, TRACE_WHOLE, c->nr);
+    else
+        trace_flag(c->t, TRACE_TASK | TRACE_SCAN, c->nr);
+}
+
+/* A FIFO is waited for; the application's signals must reach it meanwhile. */
+static int may_wait(int dir, const char *path, uint64_t flags)
+{
+    struct stat st;
+
+    return !(flags & (O_NONBLOCK | O_PATH | O_DIRECTORY)) &&
+           SYS(SYS_newfstatat, dir, path, &st, 0, 0, 0) == 0 && S_ISFIFO(st.st_mode);
+}
+
+enum verdict call_opens_path(struct call *c)
+{
+    int has_dir = c->nr == SYS_openat || c->nr == SYS_openat2;
+    int dir = has_dir ? (int)c->arg[0] : AT_FDCWD;
+    const char *path = (const char *)c->arg[has_dir];
+    uint64_t flags;
+    struct stat st;
+
+    switch (c->nr) {
+    case SYS_open:
+        flags = c->arg[1];
+        break;
+    case SYS_openat:
+        flags = c->arg[2];
+        break;
+    case SYS_creat:
+        flags = O_CREAT | O_WRONLY | O_TRUNC;
+        break;
+    default:
+        flags = *(const uint64_t *)c->arg[2]; /* struct open_how */
+    }
+    if (may_wait(dir, path, flags))
+        return call_let(c, TRACE_FILES);
+    call_opens(c);
+    if (c->result >= 0 && (flags & O_ACCMODE) != O_RDONLY && !(flags & O_PATH) &&
+        sys_fstat((int)c->result, &st) == 0 && st.st_dev == c->t->proc_dev)
+        opened_proc(c, (int)c->result);
+    return CALL_ANSWERED;
+}
+
+/* --- closing and replacing ------------------------------------------------------ */
+
+/* Puts a copy of an inherited descriptor away. Returns 0 or -errno. */
+static int save(struct call *c, int fd)
+{
+    struct trace *t = c->t;
+    long copy;
+
+    if (t->saved_count == TRACE_SAVED)
+        return -EMFILE;
+    copy = sys_fcntl(fd, DUPFD_CLOEXEC, HIGH_FD);
+    if (copy == -EINVAL || copy == -EMFILE)
+        copy = sys_fcntl(fd, DUPFD_CLOEXEC, 3);
+    if (copy < 0)
+        return (int)copy;
+    t->saved[t->saved_count].fd = fd;
+    t->saved[t->saved_count].copy = (int)copy;
+    t->saved_count++;
+    return 0;
+}
+
+static enum verdict close_known(struct call *c, int fd)
+{
+    int ret;
+
+    if (trace_has_opened(c->t, fd)) {
+        trace_closed(c->t, fd);
+    } else if (inherited(c, fd) >= 0) {
+        ret = save(c, fd);
+        if (ret)
+            return call_answer(c, ret);
+    }
+    return call_answer(c, sys_close(fd));
+}
+
+enum verdict call_closes(struct call *c)
+{
+    int fd = (int)c->arg[0];
+
+    if (is_private(c))
+        return CALL_LET;
+    return call_knows(c, fd) ? close_known(c, fd) : call_answer(c, -EBADF);
+}
+
+enum verdict call_closes_range(struct call *c)
+{
+    enum { CLOEXEC = 4, UNSHARE = 2 };
+    const struct frozen *f = &c->in->frozen;
+    uint64_t first = (unsigned)c->arg[0], last = (unsigned)c->arg[1], flags = c->arg[2];
+    uint32_t i;
+    int n;
+
+    if (is_private(c) || first > last || flags & ~(uint64_t)(CLOEXEC | UNSHARE))
+        return CALL_LET;
+    for (i = c->t->opened_count; i-- > 0;) {
+        int fd = c->t->opened[i];
+        if ((unsigned)fd < first || (unsigned)fd > last)
+            continue;
+        if (flags & CLOEXEC) {
+            sys_fcntl(fd, F_SETFD, FD_CLOEXEC);
+        } else {
+            trace_closed(c->t, fd);
+            sys_close(fd);
+        }
+    }
+    for (n = 0; n < f->file_count; n++) {
+        int fd = f->files[n].fd;
+        if ((unsigned)fd < first || (unsigned)fd > last || inherited(c, fd) < 0)
+            continue;
+        if (flags & CLOEXEC) {
+            touch(c, fd, FILE_CHANGED);
+            sys_fcntl(fd, F_SETFD, FD_CLOEXEC);
+        } else {
+            close_known(c, fd);
+        }
+    }
+    if (c->t->flags & TRACE_FILES && !(flags & CLOEXEC))
+        trace_flag(c->t, TRACE_TASK, c->nr); /* some may be left that it must not find again */
+    return call_answer(c, 0);
+}
+
+enum verdict call_duplicates_to(struct call *c)
+{
+    int from = (int)c->arg[0], to = (int)c->arg[1], ret;
+
+    if (is_private(c))
+        return CALL_LET;
+    if (!call_knows(c, from))
+        return call_answer(c, -EBADF);
+    if (from == to || to < 0)
+        return CALL_LET;
+    if (!trace_has_opened(c->t, to)) {
+        if (inherited(c, to) >= 0) {
+            ret = save(c, to);
+            if (ret)
+                return call_answer(c, ret);
+        } else if (!(c->t->flags & TRACE_FILES) ? exists(to) : is_roots(c, to)) {
+            /* In use by the root: as if another thread were just opening it. */
+            return call_answer(c, -EBUSY);
+        }
+    }
+    return call_opens(c);
+}
+
+enum verdict call_fcntl(struct call *c)
+{
+    switch (c->arg[1]) {
+    case F_DUPFD:
+    case DUPFD_CLOEXEC:
+        if (!call_knows(c, (int)c->arg[0]))
+            return call_answer(c, -EBADF);
+        return call_opens(c);
+    case F_GETFD:
+    case F_GETFL:
+    case F_GETLK:
+    case F_GETOWN:
+    case F_GETSIG:
+        return call_uses(c, 0);
+    default:
+        return call_changes(c, 0);
+    }
+}
+
+enum verdict call_ioctl(struct call *c)
+{
+    return is_question(c->arg[1]) ? call_uses(c, 0) : call_changes(c, 0);
+}
