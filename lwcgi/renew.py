@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+from ._core import MersenneTwister
+
 _ENTROPY = 32  # bytes for one generator
 _SQLITES = ("_sqlite3", "pysqlite3._sqlite3", "apsw")
 # Native generators out of reach, and what refreshes them.
@@ -153,13 +155,21 @@ def _randoms() -> list[Any]:
         elif not issubclass(kind, random.SystemRandom) and _add(item.seed, item):
             renewed.append(item)
 
+    slow = []
+    for item in usual:
+        try:
+            _steps.append(MersenneTwister(item).renew)
+        except ValueError:
+            slow.append(item)
+
     def reseed() -> None:
-        for item in usual:
+        for item in slow:
             # What Random.seed() does, in half of the time.
             RandomCore.seed(item, int.from_bytes(os.urandom(_ENTROPY)))
             item.gauss_next = None
 
-    _add(reseed, usual)
+    if slow:
+        _add(reseed, slow)
     return usual + renewed
 
 

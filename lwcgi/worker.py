@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import engines, gate, hooks, renew, wsgi
+from . import engines, forkhooks, gate, hooks, immortal, renew, wsgi
 from ._core import FRESH, STOP, Core, CoreSettings
 from .errors import EngineError, GateError
 
@@ -100,6 +100,8 @@ def _restore(core: Core, engine: Engine) -> None:
     """What a fresh context does before its first request."""
     if engine.forks:
         core.after_fork_child()
+    else:
+        forkhooks.run()
     if engine.isolates:
         renew.renew()
     hooks.run_after_restore()
@@ -191,6 +193,8 @@ def run(
         faulthandler.enable()
     _arm(core, plumbing)
     modules = len(sys.modules)
+    if not (engine.forks or settings.no_immortal or immortal.lacks()):
+        immortal.apply()  # what this worker has made since
     ready()
     while True:
         entered = core.next()  # the frozen point

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import os
+from _random import Random as RandomCore
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from random import Random
+from typing import Any
 
 from ..errors import BodyTooLarge, BodyTruncated, ClientGone
 from . import _lwcgi
@@ -103,6 +106,55 @@ def disable_huge_pages() -> None:
         OSError: the kernel refuses.
     """
     _check(lib.lw_disable_huge_pages(), "huge pages cannot be disabled")
+
+
+def fill_pymalloc(most: int) -> int:
+    """Fill holes of pymalloc, at most *most* bytes; return how many. See holes.h."""
+    return int(lib.lw_fill_pymalloc(most))
+
+
+def fill_malloc(most: int, room: int) -> int:
+    """Fill holes of malloc, at most *most* bytes, and have *room* fresh ones; return how many."""
+    return int(lib.lw_fill_malloc(most, room))
+
+
+def reference_count(address: int) -> int:
+    """Return the reference count of the object at *address* (lower half of ob_refcnt)."""
+    return int(ffi.cast("uint32_t *", address)[0])
+
+
+def set_reference_counts(addresses: Sequence[int], count: int) -> None:
+    """Write *count* into the reference counts of the objects at *addresses*."""
+    for address in addresses:
+        ffi.cast("uint32_t *", address)[0] = count
+
+
+class MersenneTwister:
+    """The state of a ``random.Random`` object, which can then be renewed in half a microsecond.
+
+    Raises:
+        ValueError: it does not lie where CPython 3.11 to 3.13 put it.
+    """
+
+    def __init__(self, generator: Random) -> None:
+        # PyObject_HEAD, int index, uint32_t state[624]: checked against what getstate() says.
+        self._index = ffi.cast("int32_t *", id(generator) + object.__basicsize__)
+        self._state = ffi.cast("uint32_t *", self._index + 1)
+        self._generator: Any = generator
+        *words, index = RandomCore.getstate(generator)
+        if self._index[0] != index or list(self._state[0 : len(words)]) != words:
+            raise ValueError("the generator's state has another layout")
+
+    def renew(self) -> None:
+        """Have it draw what no other request draws.
+
+        Raises:
+            OSError: the kernel gives no randomness.
+        """
+        if lib.lw_renew_random(self._state):
+            raise OSError("the kernel gives no randomness")
+        self._index[0] = 624  # all of the state is used up: the next draw makes new words
+        self._generator.gauss_next = None
 
 
 class Request:

@@ -23,7 +23,7 @@ if os.environ.get("LWCGI_MUTATIONS"):
 ffibuilder.cdef(cdef)
 ffibuilder.set_source(
     "lwcgi._core._lwcgi",
-    '#include "core.h"\n#include "channel.h"\n#include "context.h"\n#include "selftest.h"\n#include "step.h"\n',
+    '#include "core.h"\n#include "channel.h"\n#include "context.h"\n#include "holes.h"\n#include "selftest.h"\n#include "step.h"\n',
     sources=[os.path.relpath(path, HERE.parent.parent) for path in SOURCES],
     include_dirs=[os.path.relpath(HERE / "src", HERE.parent.parent)],
     depends=[os.path.relpath(path, HERE.parent.parent) for path in (HERE / "src").glob("*.h")],

@@ -21,12 +21,12 @@ FLOORS = (
     "hand undo",
     "answer conn track remap",
     "task files report signals",
-    "selftest unshare image stubs",
+    "selftest unshare image stubs entropy",
     "selftest_premises keep",
     "selftest_dispatch params",
     "selftest_memory fcgi",
     "cpu pages maps wipe",
-    "text channel step sys trace",
+    "text channel step sys trace holes",
 )
 
 

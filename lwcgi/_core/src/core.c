@@ -10,6 +10,7 @@
 #include "conn.h"
 #include "context.h"
 #include "direct.h"
+#include "entropy.h"
 #include "files.h"
 #include "guard.h"
 #include "hand.h"
@@ -207,6 +208,11 @@ long lw_read(void *buf, size_t len)
     context_only(keep_inbox);
     return keep_inbox->keep ? direct_read(keep_inbox->keep, buf, len)
                             : context_read(keep_inbox, buf, len);
+}
+
+int lw_renew_random(uint32_t *state)
+{
+    return entropy_fill(keep_inbox ? keep_inbox->keep : NULL, state);
 }
 
 void lw_log(char level, const void *text, size_t len)

@@ -54,6 +54,10 @@ int lw_write(const void *data, size_t len, int last);
  * of -BODY_E_*. */
 long lw_read(void *buf, size_t len);
 
+/* Gives a Mersenne Twister a state that no other request has. Returns 0 or
+ * -errno. */
+int lw_renew_random(uint32_t *state);
+
 /* A line for the log, level 'D', 'I', 'W' or 'E'. */
 void lw_log(char level, const void *text, size_t len);
 

@@ -21,6 +21,7 @@
 enum {
     KEEP_LISTENERS = 16,
     KEEP_BATCH = 64,     /* epoll events taken at once */
+    KEEP_ENTROPY = 1024, /* bytes of the kernel's randomness, in advance */
     KEEP_CONTROL = 1024, /* unsent answers to management records */
     KEEP_READ = 65536,
     KEEP_OUT = 65536 + 1024, /* one record with its header, padding and END_REQUEST */
@@ -183,6 +184,9 @@ struct keep {
     struct counters count;
     struct request rq;
     struct epoll_event ready[KEEP_BATCH];
+    uint32_t entropy_left; /* bytes of entropy[] nobody was given yet */
+    uint32_t unused4;
+    uint8_t entropy[KEEP_ENTROPY];
     uint8_t control[KEEP_CONTROL];
     char text[KEEP_TEXT];
     struct pair pairs[PARAMS_MAX_PAIRS];
