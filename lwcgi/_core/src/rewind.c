@@ -242,6 +242,33 @@ static void __attribute__((noreturn)) be_replaced(struct keep *k, const char *wh
     sys_exit(CHANNEL_EXIT_REPLACE);
 }
 
+/* What the root believes before it looks at a keep that a child shared, which
+ * may have run wild. */
+struct belief {
+    struct guard *g;
+    struct rewind *rewind;
+    struct trace *trace;
+    int events;
+};
+
+static int is_sound(const struct belief *b)
+{
+    const struct keep *k = b->g->k;
+    const struct inbox *in = b->g->in;
+    const struct trace *t = b->trace;
+    const struct track *tr = &b->rewind->track;
+
+    return in->keep == k && in->trace == t && k->rewind == b->rewind &&
+           k->image == &b->rewind->image && k->track == tr && k->rq.fd < KEEP_MAX_FD &&
+           k->top_fd < KEEP_MAX_FD && k->rtop <= KEEP_READ && k->otop <= KEEP_OUT &&
+           k->control_len <= KEEP_CONTROL && k->rq.params_len <= k->cfg.max_params &&
+           k->rq.known.count <= PARAMS_MAX_PAIRS && in->frozen.file_count <= KEEP_MAX_FILES &&
+           b->rewind->image.count <= IMAGE_MAPPINGS && tr->count <= TRACK_PAGES &&
+           tr->run_count <= TRACK_PAGES && t->own.count <= TRACE_RANGES &&
+           t->dropped.count <= TRACE_RANGES && t->protected.count <= TRACE_RANGES &&
+           t->opened_count <= TRACE_OPENED && t->saved_count <= TRACE_SAVED;
+}
+
 /* The child has ended: finishes its request and undoes it. Returns 1 where the
  * worker is to stop. */
 static int clear_up(struct guard *g)
@@ -324,6 +351,9 @@ static int root(void *arg)
     struct inbox *in = arg;
     struct keep *k = in->keep;
     struct guard g;
+    struct belief belief = {&g, k->rewind, in->trace, k->cfg.events_fd};
+    static const char damaged[] = "E a request has damaged the worker's own memory: the worker is "
+                                  "replaced, its connections are closed";
     int ret = arming_freeze(k, in);
 
     if (ret)
@@ -339,6 +369,12 @@ static int root(void *arg)
                         ret == -ECHILD ? "its frozen copy is gone"
                                        : "its serving process cannot be watched",
                         ret);
+        /* Connections and answers of a keep that is not to be trusted end here:
+         * the web server sees them closed. */
+        if (!is_sound(&belief)) {
+            sys_send(belief.events, damaged, sizeof damaged - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+            sys_exit(CHANNEL_EXIT_REPLACE);
+        }
     } while (!clear_up(&g));
     sys_kill(k->holder, SIGKILL);
     return 0;
