@@ -26,12 +26,12 @@ def sites(notes: Path) -> tuple[Site, ...]:
     """Return what the demo serves: the counter both ways, and the notes kept in *notes*."""
     counter = ("counter:application", DEMO_APPS / "counter", "--no-warmup")
     return (
-        lwcgi_site(*counter, engine="fork", workers=2),
+        lwcgi_site(*counter, engine="auto", workers=2),
         lwcgi_site(*counter, engine="none", mount="/none"),
         lwcgi_site(
             "notes:application",
             DEMO_APPS / "flask_notes",
-            engine="fork",
+            engine="auto",
             mount="/notes",
             workers=2,
             environ=(("NOTES_DIR", str(notes)),),
@@ -56,13 +56,13 @@ def check_none_counts(stage: Stage) -> None:
     assert_equal(visits(stage, "/none/"), list(range(1, 11)))
 
 
-def check_fork_forgets(stage: Stage) -> None:
-    """counter, engine fork: ten requests, and each is the first."""
+def check_isolated_forgets(stage: Stage) -> None:
+    """counter, isolated: ten requests, and each is the first."""
     assert_equal(visits(stage, "/"), [1] * 10)
 
 
 def check_names(stage: Stage) -> None:
-    """counter: a visitor's name reaches the next one under none, and nobody under fork."""
+    """counter: a visitor's name reaches the next one under none, and nobody where it is isolated."""
     for path, expected in (("/none/", b"was ann."), ("/", b"was nobody.")):
         stage.get(f"{path}?name=ann")
         _, body = stage.get(f"{path}?name=bob")
@@ -71,13 +71,13 @@ def check_names(stage: Stage) -> None:
 
 
 def check_crash(stage: Stage) -> None:
-    """counter, engine fork: a request that aborts gets a 500, the next one an answer."""
+    """counter, isolated: a request that aborts gets a 500, the next one an answer."""
     assert_equal(stage.get("/crash")[0], 500)
     assert_equal(visits(stage, "/"), [1] * 10)
 
 
 def check_notes(stage: Stage) -> None:
-    """flask_notes, engine fork: a note is stored, its file comes back byte by byte."""
+    """flask_notes, isolated: a note is stored, its file comes back byte by byte."""
     form = (
         b'--cut\r\nContent-Disposition: form-data; name="text"\r\n\r\nremember me\r\n'
         b'--cut\r\nContent-Disposition: form-data; name="file"; filename="all.bin"\r\n'
@@ -95,7 +95,7 @@ def check_notes(stage: Stage) -> None:
 
 CHECKS: tuple[Callable[[Stage], None], ...] = (
     check_none_counts,
-    check_fork_forgets,
+    check_isolated_forgets,
     check_names,
     check_crash,
     check_notes,
@@ -144,7 +144,7 @@ def show(stage: Stage) -> None:
     """Print the isolation at work and where to look at it, and wait for Ctrl-C."""
     print("The same counter, ten requests each:")
     print("  engine none  ", *visits(stage, "/none/"))
-    print("  engine fork  ", *visits(stage, "/"))
+    print("  engine auto  ", *visits(stage, "/"))
     print()
     print(f"  {stage.url}/?name=you        the counter, every request isolated")
     print(f"  {stage.url}/none/?name=you   the same, as other servers run it")

@@ -64,7 +64,7 @@ def lwcgi_site(
     app: str,
     directory: Path,
     *options: str,
-    engine: str = "fork",
+    engine: str = "auto",
     mount: str = "",
     workers: int = 1,
     keep: int = 0,

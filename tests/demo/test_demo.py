@@ -32,7 +32,7 @@ def test_check_passes() -> None:
 
 
 def test_stays_until_interrupted() -> None:
-    """Without CHECK it shows both engines' numbers, serves until Ctrl-C, and leaves nothing."""
+    """Without CHECK it shows the numbers with and without isolation, serves until Ctrl-C, and leaves nothing."""
     port = free_port()
     with subprocess.Popen(
         [*DEMO, "--port", str(port)], cwd=ROOT, stdout=subprocess.PIPE, text=True, bufsize=1
@@ -44,7 +44,7 @@ def test_stays_until_interrupted() -> None:
             if line.startswith("Ctrl-C"):
                 break
         assert "  engine none   1 2 3 4 5 6 7 8 9 10" in shown
-        assert "  engine fork   1 1 1 1 1 1 1 1 1 1" in shown
+        assert "  engine auto   1 1 1 1 1 1 1 1 1 1" in shown
         assert fetch(port, "GET", "/")[0] == 200
         logs = next(line for line in shown if "logs:" in line)
         prefix = Path(logs.split()[-1]).parent

@@ -12,7 +12,7 @@ import pytest
 
 from demo_apps.stage import DEMO_APPS, Stage, fetch, lwcgi_site
 
-ENGINES = ("fork", "none")
+ENGINES = ("rewind", "fork", "none")
 FILE = bytes(range(256)) * 4096
 FORM = "multipart/form-data; boundary=cut"
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 
 
-@pytest.fixture(scope="module", params=["fork", "none"])
+@pytest.fixture(scope="module", params=["rewind", "fork", "none"])
 def limited(request: pytest.FixtureRequest) -> Iterator[Gateway]:
     """A gateway that takes bodies of at most 1 MiB."""
     with Gateway(engine=request.param, options={"max-body": "1m"}) as gateway:

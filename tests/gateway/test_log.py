@@ -19,7 +19,7 @@ LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[\d+\] (DEBUG|INFO|WARNING|E
 FORGED = "2026-11-24 06:15:13 [1] ERROR forged"
 
 
-@pytest.fixture(scope="module", params=["fork", "none"])
+@pytest.fixture(scope="module", params=["rewind", "fork", "none"])
 def logged(request: pytest.FixtureRequest) -> Iterator[Gateway]:
     """A gateway whose log and access log the tests read."""
     with Gateway(engine=request.param, options={"access-log": "-"}) as gateway:

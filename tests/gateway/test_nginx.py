@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 
 
-@pytest.fixture(scope="module", params=["fork", "none"])
+@pytest.fixture(scope="module", params=["rewind", "fork", "none"])
 def gateway(request: pytest.FixtureRequest) -> Iterator[Gateway]:
     """A gateway with two workers."""
     with Gateway(engine=request.param, options={"workers": 2}) as running:

@@ -89,7 +89,7 @@ def _all_go_on(everyone: list[Visitor], times: int = 2) -> None:
     assert not _problems(everyone)
 
 
-@pytest.fixture(scope="module", params=["fork", "none"])
+@pytest.fixture(scope="module", params=["rewind", "fork", "none"])
 def pair(request: pytest.FixtureRequest) -> Iterator[Gateway]:
     """A gateway with two workers."""
     with Gateway(

@@ -65,7 +65,7 @@ def gone(gateway: Gateway) -> Callable[[], bool]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT, signal.SIGINT])
-@pytest.mark.parametrize("engine", ["fork", "none"])
+@pytest.mark.parametrize("engine", ["rewind", "fork", "none"])
 def test_idle_gateway_stops(serve: Callable[..., Gateway], engine: str, number: int) -> None:
     """Each stop signal ends an idle gateway with exit code 0 and removes the socket file."""
     with serve(engine=engine, workers=2) as gateway:
@@ -76,7 +76,7 @@ def test_idle_gateway_stops(serve: Callable[..., Gateway], engine: str, number: 
         assert gateway.log().endswith("stopped\n")
 
 
-@pytest.mark.parametrize("engine", ["fork", "none"])
+@pytest.mark.parametrize("engine", ["rewind", "fork", "none"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
 def test_graceful_stop_lets_a_request_end(
     serve: Callable[..., Gateway], engine: str, number: int
@@ -92,7 +92,7 @@ def test_graceful_stop_lets_a_request_end(
         assert gateway.process.wait(20) == 0
 
 
-@pytest.mark.parametrize("engine", ["fork", "none"])
+@pytest.mark.parametrize("engine", ["rewind", "fork", "none"])
 def test_quick_stop_does_not_wait(serve: Callable[..., Gateway], engine: str) -> None:
     """SIGINT ends the gateway although a request runs, whose answer does not look complete."""
     with serve(engine=engine) as gateway, start_slow(gateway) as connection:
@@ -149,7 +149,7 @@ def test_stopping_gateway_takes_no_new_connection(serve: Callable[..., Gateway])
         (gateway.folder / "go").touch()
 
 
-@pytest.mark.parametrize("engine", ["fork", "none"])
+@pytest.mark.parametrize("engine", ["rewind", "fork", "none"])
 def test_killed_worker_is_replaced(serve: Callable[..., Gateway], engine: str) -> None:
     """A worker that dies is replaced from the same snapshot, with a log line that says how."""
     with serve(engine=engine, workers=2) as gateway:
@@ -244,7 +244,7 @@ def test_application_that_broke_meanwhile(serve: Callable[..., Gateway], tmp_pat
         assert until(lambda: gateway.get("/"), "an answer").status == 200
 
 
-@pytest.mark.parametrize("engine", ["fork", "none"])
+@pytest.mark.parametrize("engine", ["rewind", "fork", "none"])
 def test_killed_supervisor_leaves_nothing(serve: Callable[..., Gateway], engine: str) -> None:
     """Kill -9 of the supervisor ends the snapshot process, the workers and their requests."""
     with serve(engine=engine, workers=2) as gateway, start_slow(gateway):

@@ -70,6 +70,9 @@ EVERY_OPTION = [
     ("no-warmup", True, {"warmup": ()}),
     ("allow", "socket", {"allow": ("socket",)}),
     ("engine", "none", {"engine": "none"}),
+    ("verify", True, {"verify": True}),
+    ("no-dispatch", True, {"no_dispatch": True}),
+    ("no-immortal", True, {"no_immortal": True}),
     ("log-level", "error", {"log_level": "error"}),
     ("bind", "unix:/run/a.sock", {"bind": ("unix:/run/a.sock",)}),
     ("allow-remote", True, {"allow_remote": True}),
@@ -82,6 +85,9 @@ EVERY_OPTION = [
     ("max-params", "64k", {"max_params": 65536}),
     ("max-body", "10m", {"max_body": 10 << 20}),
     ("access-log", "/var/log/a", {"access_log": "/var/log/a"}),
+    ("verify", True, {"verify": True}),
+    ("no-dispatch", True, {"no_dispatch": True}),
+    ("no-immortal", True, {"no_immortal": True}),
 ]
 
 

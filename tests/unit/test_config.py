@@ -85,7 +85,7 @@ def test_other_json_is_refused(text: str) -> None:
         ({"warmup": ("health",)}, "--warmup /health"),
         ({"bind": ()}, "--bind"),
         ({"bind": ("unix:/a",) * 17}, "16"),
-        ({"engine": "forc"}, "auto, fork, none"),
+        ({"engine": "forc"}, "auto, rewind, fork, none"),
         ({"log_level": "loud"}, "debug"),
         ({"allow": ("everything",)}, "thread"),
         ({"workers": 0}, "1 to"),

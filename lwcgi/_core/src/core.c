@@ -227,6 +227,12 @@ void lw_log(char level, const void *text, size_t len)
         context_log(keep_inbox, level, text, len);
         return;
     }
+    if (level == 'N') { /* worth saying once in a worker's life */
+        if (k->noted)
+            return;
+        k->noted = 1;
+        level = 'W';
+    }
     /* The root may be writing a line about this request just now. */
     held = __atomic_load_n(&k->owner, __ATOMIC_RELAXED) == OWNER_CHILD;
     if (!held)
