@@ -21,11 +21,11 @@ FLOORS = (
     "hand undo",
     "answer conn track remap",
     "task files report signals",
-    "selftest unshare image stubs entropy",
-    "selftest_premises keep",
-    "selftest_dispatch params",
-    "selftest_memory fcgi",
-    "cpu pages maps wipe",
+    "selftest verify unshare image stubs entropy",
+    "selftest_premises verify_place keep",
+    "selftest_dispatch verify_memory params",
+    "selftest_memory verify_areas verify_files attributes fcgi",
+    "cpu pages maps wipe verify_note",
     "text channel step sys trace holes",
 )
 

@@ -11,6 +11,7 @@
 #include "sys.h"
 #include "text.h"
 #include "trace.h"
+#include "verify.h"
 #include "wipe.h"
 
 /* How far the main stack may grow where nothing limits it. */
@@ -53,7 +54,7 @@ static int map_own(struct image *im, size_t len, int inherited, void **at)
 int arming_map(struct keep *k, struct inbox *in)
 {
     struct image regions;
-    void *own, *shadow, *root, *loop, *trace;
+    void *own, *shadow, *root, *loop, *trace, *verify = NULL;
     struct rewind *r;
     long alt;
     int ret;
@@ -70,6 +71,8 @@ int arming_map(struct keep *k, struct inbox *in)
         ret = map_own(&regions, REWIND_STACK, 0, &loop);
     if (!ret)
         ret = map_own(&regions, sizeof *in->trace, 1, &trace);
+    if (!ret && k->cfg.verify)
+        ret = map_own(&regions, sizeof(struct verify), 0, &verify);
     if (ret)
         return ret;
     /* Part of the image: what signals leave on it is put back like the rest. */
@@ -80,6 +83,7 @@ int arming_map(struct keep *k, struct inbox *in)
     memcpy(r->image.skipped, regions.skipped, sizeof regions.skipped);
     r->image.skipped_count = regions.skipped_count;
     r->track.shadow = shadow;
+    r->verify = verify;
     r->root_stack = (uint8_t *)root + REWIND_STACK;
     r->loop_stack = (uint8_t *)loop + REWIND_STACK;
     r->altstack = (uint8_t *)alt;
@@ -148,6 +152,35 @@ static int sight(struct keep *k, struct rewind *r, struct trace *t)
     return ret == -EBUSY || ret == -ENOSYS || ret == -EINVAL ? 0 : ret;
 }
 
+extern char PyType_Type[];
+
+static int is_own_fd(const void *k, int fd)
+{
+    return keep_owns_fd(k, fd);
+}
+
+/* For --verify: what everything will be compared with. */
+static int record(struct keep *k, struct rewind *r)
+{
+    const struct image *im = &r->image;
+    struct verify_setup *s = &r->verify->setup;
+    uint32_t i;
+
+    s->holder = im->holder;
+    s->python_type = (uint64_t)PyType_Type;
+    s->is_own_fd = is_own_fd;
+    s->own_fd_arg = k;
+    for (i = 0; i < im->skipped_count && i < VERIFY_SPANS; i++) {
+        s->without[i].start = im->skipped[i].start;
+        s->without[i].end = im->skipped[i].end;
+    }
+    s->without_count = i;
+    s->exempt[0].start = (uint64_t)k->tid_address;
+    s->exempt[0].end = (uint64_t)(k->tid_address + 1);
+    s->exempt_count = 1;
+    return verify_record(r->verify, s);
+}
+
 int arming_freeze(struct keep *k, struct inbox *in)
 {
     struct rewind *r = k->rewind;
@@ -186,6 +219,11 @@ int arming_freeze(struct keep *k, struct inbox *in)
     ret = track_start(&r->track, &r->image, k->tid_address);
     if (ret)
         return complain(k, "reading from its frozen copy", ret);
+    if (r->verify) {
+        ret = record(k, r);
+        if (ret)
+            return complain(k, "recording what there is", ret);
+    }
     ret = maps_vsize(&in->frozen.vsize);
     return ret ? complain(k, "/proc/self/statm", ret) : 0;
 }

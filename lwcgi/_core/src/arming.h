@@ -26,7 +26,8 @@ struct rewind {
     struct image image;
     struct track track;
     struct mapping now[IMAGE_MAPPINGS];
-    uint8_t *root_stack; /* both: the first byte behind it */
+    struct verify *verify; /* NULL without --verify */
+    uint8_t *root_stack;   /* both: the first byte behind it */
     uint8_t *loop_stack;
     uint8_t *altstack; /* its first byte */
     void *robust_list;
@@ -41,6 +42,8 @@ struct rewind {
     int32_t left; /* the child ended in order */
     int32_t why;  /* number of the system call that made this end costly; -1 */
     int32_t thp_disabled;
+    int32_t recorded; /* the attributes a serving child must have */
+    int32_t unused;
     char line[REWIND_LINE]; /* what the log will say of the request that ended */
 };
 

@@ -51,33 +51,12 @@ static int exists(int fd)
 /* Where not every descriptor of the application is known: is this the root's? */
 static int is_roots(const struct call *c, int fd)
 {
-    const struct keep *k = c->k;
-    int own[KEEP_LISTENERS + 8], n = 0, i;
+    uint32_t i;
 
-    if (fd < KEEP_MAX_FD && k->conns[fd].state != CONN_FREE)
-        return 1;
-    for (i = 0; i <= k->top_fd; i++)
-        if (k->conns[i].state != CONN_FREE && k->conns[i].stash == fd)
-            return 1;
-    for (i = 0; i < (int)c->t->saved_count; i++)
+    for (i = 0; i < c->t->saved_count; i++)
         if (c->t->saved[i].copy == fd)
             return 1;
-    for (i = 0; i < KEEP_OWN; i++)
-        if (k->own[i] == fd)
-            return 1;
-    own[n++] = k->epoll;
-    own[n++] = k->signals;
-    own[n++] = k->wake;
-    own[n++] = k->cfg.events_fd;
-    own[n++] = k->cfg.access_log_fd;
-    own[n++] = k->cfg.queue_send;
-    own[n++] = k->cfg.queue_recv;
-    for (i = 0; i < k->cfg.listener_count; i++)
-        own[n++] = k->cfg.listeners[i];
-    for (i = 0; i < n; i++)
-        if (own[i] == fd)
-            return 1;
-    return 0;
+    return keep_owns_fd(c->k, fd);
 }
 
 int call_knows(const struct call *c, int fd)

@@ -154,22 +154,14 @@ int files_close_except(const struct frozen *f, const int *list, int count, const
     }
 }
 
-static int is_known(struct keep *k, const struct frozen *f, const int *own, int own_count, int fd)
+static int is_known(const struct keep *k, const struct frozen *f, int fd)
 {
     int i;
 
-    if (fd < KEEP_MAX_FD && k->conns[fd].state != CONN_FREE)
-        return 1;
-    for (i = 0; i < own_count; i++)
-        if (own[i] == fd)
-            return 1;
     for (i = 0; i < f->file_count; i++)
         if (f->files[i].fd == fd)
             return 1;
-    for (i = 0; i <= k->top_fd; i++)
-        if (k->conns[i].state != CONN_FREE && k->conns[i].stash == fd)
-            return 1;
-    return 0;
+    return keep_owns_fd(k, fd);
 }
 
 struct entry {
@@ -191,7 +183,7 @@ static int number(const char *s)
     return n;
 }
 
-int files_close_leaked(struct keep *k, const struct frozen *f, const int *own, int own_count)
+int files_close_leaked(const struct keep *k, const struct frozen *f)
 {
     _Alignas(8) char buf[4096];
     long dir = sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
@@ -204,7 +196,7 @@ int files_close_leaked(struct keep *k, const struct frozen *f, const int *own, i
         for (at = 0; at < n;) {
             struct entry *e = (struct entry *)(buf + at);
             int fd = number(e->name);
-            if (fd >= 0 && fd != dir && !is_known(k, f, own, own_count, fd)) {
+            if (fd >= 0 && fd != dir && !is_known(k, f, fd)) {
                 sys_close(fd);
                 closed++;
             }

@@ -25,9 +25,8 @@ int files_close_others(const struct frozen *f, int spare);
 int files_close_except(const struct frozen *f, const int *list, int count, const int *spare,
                        int spares);
 
-/* Closes what is neither the application's, nor one of `own` (ascending), nor
- * a connection of the table: what a dead serving child leaked into the shared
- * descriptor table. Returns how many, or -errno. */
-int files_close_leaked(struct keep *k, const struct frozen *f, const int *own, int own_count);
+/* Closes what is neither the application's nor the root's: what a serving child
+ * leaked into the shared descriptor table. Returns how many, or -errno. */
+int files_close_leaked(const struct keep *k, const struct frozen *f);
 
 #endif

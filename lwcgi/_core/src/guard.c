@@ -134,25 +134,6 @@ void guard_settle(struct guard *g, const struct ending *how)
     request_end(k, g->in);
 }
 
-int guard_close_leaked(struct keep *k, struct inbox *in, const int *more, int count)
-{
-    int own[KEEP_LISTENERS + 16], n = 0, i, ret;
-
-    own[n++] = k->epoll;
-    own[n++] = k->signals;
-    own[n++] = k->wake;
-    own[n++] = k->cfg.events_fd;
-    own[n++] = k->cfg.access_log_fd;
-    own[n++] = k->cfg.queue_send;
-    own[n++] = k->cfg.queue_recv;
-    for (i = 0; i < k->cfg.listener_count; i++)
-        own[n++] = k->cfg.listeners[i];
-    for (i = 0; i < count; i++)
-        own[n++] = more[i];
-    ret = files_close_leaked(k, &in->frozen, own, n);
-    return ret < 0 ? ret : 0;
-}
-
 static int clear_up(struct guard *g)
 {
     struct keep *k = g->k;
@@ -170,8 +151,8 @@ static int clear_up(struct guard *g)
     if (k->stopping && how.code == CLD_EXITED && how.status == CHANNEL_EXIT_LEFT && k->rq.fd < 0)
         return 0;
     guard_settle(g, &how);
-    ret = guard_close_leaked(k, g->in, NULL, 0);
-    if (ret)
+    ret = files_close_leaked(k, &g->in->frozen);
+    if (ret < 0)
         return ret;
     return conn_rebuild(k, k->wake, SOURCE_WAKE);
 }

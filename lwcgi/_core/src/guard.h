@@ -32,10 +32,6 @@ int guard_watch(struct guard *g);
 /* The child is dead: the request it was serving gets its one answer. */
 void guard_settle(struct guard *g, const struct ending *how);
 
-/* Closes what the child leaked into the shared descriptor table, but for `more`
- * descriptors of the engine's own. Returns 0 or -errno. */
-int guard_close_leaked(struct keep *k, struct inbox *in, const int *more, int count);
-
 /* What every serving child does first: dies with its root, leads a process
  * group, has its limits. */
 void guard_child_enter(struct keep *k, struct inbox *in);

@@ -95,6 +95,32 @@ void keep_unmap(void)
     keep_unmap_guarded(inbox, inbox->size);
 }
 
+static int is_one_of(const int32_t *list, int count, int fd)
+{
+    int i;
+
+    for (i = 0; i < count; i++)
+        if (list[i] == fd)
+            return 1;
+    return 0;
+}
+
+int keep_owns_fd(const struct keep *k, int fd)
+{
+    const int32_t own[] = {k->epoll,         k->signals,           k->wake,
+                           k->cfg.events_fd, k->cfg.access_log_fd, k->cfg.queue_send,
+                           k->cfg.queue_recv};
+    int i;
+
+    if (fd < KEEP_MAX_FD && k->conns[fd].state != CONN_FREE)
+        return 1;
+    for (i = 0; i <= k->top_fd; i++)
+        if (k->conns[i].state != CONN_FREE && k->conns[i].stash == fd)
+            return 1;
+    return is_one_of(own, sizeof own / sizeof *own, fd) || is_one_of(k->own, KEEP_OWN, fd) ||
+           is_one_of(k->cfg.listeners, k->cfg.listener_count, fd);
+}
+
 void keep_forget_request(struct keep *k, struct inbox *in)
 {
     memset(k->params, 0, k->rq.params_len);

@@ -261,6 +261,9 @@ void keep_unmap(void);
 long keep_map_guarded(size_t len, int sharing);
 void keep_unmap_guarded(void *region, size_t len);
 
+/* Is this descriptor the root's? */
+int keep_owns_fd(const struct keep *k, int fd);
+
 /* Wipes the request from keep and inbox. */
 void keep_forget_request(struct keep *k, struct inbox *in);
 

@@ -46,7 +46,7 @@ int restore_request(struct keep *k, struct inbox *in)
     if (!ret && t->flags & TRACE_BLIND)
         ret = files_reopen(&in->frozen, &bad);
     if (!ret && t->flags & TRACE_FILES)
-        ret = guard_close_leaked(k, in, k->own, KEEP_OWN);
+        ret = files_close_leaked(k, &in->frozen) < 0 ? -EIO : 0;
     if (!ret)
         ret = open_protected(&r->image, &t->protected);
     if (!ret)

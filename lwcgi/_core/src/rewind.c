@@ -25,6 +25,7 @@
 #include "sys.h"
 #include "undo.h"
 #include "unshare.h"
+#include "verify.h"
 
 enum {
     USED_STACK = 12 * 1024, /* more than the loop uses between two requests */
@@ -112,10 +113,41 @@ static void __attribute__((noreturn)) leave(struct rewind *r)
     sys_exit(CHANNEL_EXIT_LEFT);
 }
 
+/* --verify: is everything as it was frozen? */
+static void verify(struct keep *k, struct inbox *in)
+{
+    struct rewind *r = k->rewind;
+    struct text t;
+    int ret;
+
+    if (!r->recorded) {
+        r->recorded = 1;
+        ret = verify_record_child(r->verify);
+        if (!ret)
+            return;
+    }
+    t = report_start(k, 'E');
+    text_str(&t, "verify: ");
+    ret = verify_compare(r->verify, &t);
+    if (ret == 0) {
+        memset(k->text, 0, (size_t)(t.at - k->text));
+        return;
+    }
+    if (ret < 0)
+        note_count(&t, "cannot compare, errno ", (uint64_t)-ret, "");
+    report_send(k, &t);
+    in->trace->flags |= TRACE_WHOLE;
+    leave(r);
+}
+
 static void __attribute__((noreturn)) serve_next(struct keep *k, struct inbox *in)
 {
     struct rewind *r = k->rewind;
-    int ret = loop_next(k, in);
+    int ret;
+
+    if (r->verify)
+        verify(k, in);
+    ret = loop_next(k, in);
 
     if (ret == 0)
         leave(r);

@@ -218,21 +218,29 @@ static int put_back(struct track *tr, struct image *im, uint64_t start, uint64_t
     return ret ? ret : image_protect(im, start, end);
 }
 
-/* How a stretch that was found written can be put back. */
-enum { BY_PAGE, AT_ONCE, NOT_AT_ALL };
+/* … in memory that is not writable. */
+static int put_back_constant(struct track *tr, struct image *im, const struct mapping *m,
+                             uint64_t start, uint64_t end)
+{
+    int exec = m->flags & MAP_EXEC ? PROT_EXEC : 0, read = m->flags & MAP_READ ? PROT_READ : 0;
+    long ret = sys_mprotect((void *)start, end - start, PROT_READ | PROT_WRITE | exec);
+    int put;
 
-static int judge(struct image *im, const struct trace *t, uint64_t start, uint64_t *end)
+    if (ret)
+        return (int)ret;
+    put = put_back(tr, im, start, end);
+    ret = sys_mprotect((void *)start, end - start, read | exec);
+    return put ? put : (int)ret;
+}
+
+/* The frozen mapping that holds `start`; `*end` is cut to its end. */
+static const struct mapping *mapping_of(const struct image *im, uint64_t start, uint64_t *end)
 {
     const struct mapping *m = image_mapping(im, start);
 
-    if (!m)
-        return NOT_AT_ALL;
-    if (m->end < *end)
+    if (m && m->end < *end)
         *end = m->end;
-    if (m->flags & MAP_WRITE)
-        return BY_PAGE;
-    /* Made writable for a time; or written through /proc/self/mem, by a debugger. */
-    return ranges_cover(&t->protected, start, *end) ? AT_ONCE : NOT_AT_ALL;
+    return m;
 }
 
 /* Sorts the pages of one stretch into known ones, new ones, and those that
@@ -255,12 +263,13 @@ static int sort_pages(struct track *tr, struct image *im, uint64_t start, uint64
     return 0;
 }
 
-static int sort_found(struct track *tr, struct image *im, const struct trace *t, uint32_t *fresh)
+static int sort_found(struct track *tr, struct image *im, uint32_t *fresh)
 {
+    const struct mapping *m;
     uint64_t at = 0, from, to;
     uint32_t next = 0;
     long n, i;
-    int ret = 0, how;
+    int ret = 0;
 
     do {
         n = image_written(im, &at, tr->batch, TRACK_BATCH);
@@ -269,11 +278,13 @@ static int sort_found(struct track *tr, struct image *im, const struct trace *t,
         for (i = 0; i < n; i++) {
             for (from = tr->batch[i].start; from < tr->batch[i].end && !ret; from = to) {
                 to = tr->batch[i].end;
-                how = judge(im, t, from, &to);
-                if (how == NOT_AT_ALL)
+                m = mapping_of(im, from, &to);
+                if (!m)
                     return TRACK_UNEXPLAINED;
-                ret = how == AT_ONCE ? put_back(tr, im, from, to)
-                                     : sort_pages(tr, im, from, to, &next, fresh);
+                /* What is not writable was made so for a time, or written
+                 * through /proc/self/mem or by a debugger. */
+                ret = m->flags & MAP_WRITE ? sort_pages(tr, im, from, to, &next, fresh)
+                                           : put_back_constant(tr, im, m, from, to);
                 tr->found += (uint32_t)((to - from) / IMAGE_PAGE);
             }
             if (ret)
@@ -308,7 +319,7 @@ static int cool_down(struct track *tr, struct image *im)
     return 0;
 }
 
-static int take_in(struct track *tr, struct image *im, const struct trace *t)
+static int take_in(struct track *tr, struct image *im)
 {
     uint32_t fresh = 0, i;
     int ret;
@@ -318,7 +329,7 @@ static int take_in(struct track *tr, struct image *im, const struct trace *t)
         if (ret)
             return ret;
     }
-    ret = sort_found(tr, im, t, &fresh);
+    ret = sort_found(tr, im, &fresh);
     if (ret)
         return ret;
     if (fresh) {
@@ -374,8 +385,9 @@ static void end_sample(struct track *tr)
 
 /* The tables are no use: puts back everything that is not write-protected and
  * starts again. */
-static int start_again(struct track *tr, struct image *im, const struct trace *t)
+static int start_again(struct track *tr, struct image *im)
 {
+    const struct mapping *m;
     uint64_t at = 0, from, to;
     long n, i;
     int ret;
@@ -387,9 +399,11 @@ static int start_again(struct track *tr, struct image *im, const struct trace *t
         for (i = 0; i < n; i++)
             for (from = tr->batch[i].start; from < tr->batch[i].end; from = to) {
                 to = tr->batch[i].end;
-                if (judge(im, t, from, &to) == NOT_AT_ALL)
+                m = mapping_of(im, from, &to);
+                if (!m)
                     return TRACK_UNEXPLAINED;
-                ret = put_back(tr, im, from, to);
+                ret = m->flags & MAP_WRITE ? put_back(tr, im, from, to)
+                                           : put_back_constant(tr, im, m, from, to);
                 if (ret)
                     return ret;
             }
@@ -398,21 +412,6 @@ static int start_again(struct track *tr, struct image *im, const struct trace *t
     tr->now = tr->sampling = 0;
     tr->sample_at = LEARNING + SAMPLE_MIN;
     return ret;
-}
-
-/* … in memory that is not writable. */
-static int put_back_constant(struct track *tr, struct image *im, const struct mapping *m,
-                             uint64_t start, uint64_t end)
-{
-    int exec = m->flags & MAP_EXEC ? PROT_EXEC : 0, read = m->flags & MAP_READ ? PROT_READ : 0;
-    long ret = sys_mprotect((void *)start, end - start, PROT_READ | PROT_WRITE | exec);
-    int put;
-
-    if (ret)
-        return (int)ret;
-    put = put_back(tr, im, start, end);
-    ret = sys_mprotect((void *)start, end - start, read | exec);
-    return put ? put : (int)ret;
 }
 
 /* What the request gave back to the kernel is no longer there to be found. */
@@ -455,12 +454,12 @@ int track_restore(struct track *tr, struct image *im, const struct trace *t, int
     if (ret)
         return ret;
     if (tr->busy)
-        ret = start_again(tr, im, t);
+        ret = start_again(tr, im);
     tr->busy = 1;
     tr->now++;
     if (!ret && (scan || tr->sampling))
         STEP(FIND_NEW)
-            ret = take_in(tr, im, t);
+            ret = take_in(tr, im);
     if (ret)
         return ret;
     if (tr->sampling)
