@@ -211,6 +211,9 @@ int arming_freeze(struct keep *k, struct inbox *in)
     ret = image_arm(&r->image, &what);
     if (ret)
         return complain(k, what, ret);
+    ret = lost_record(&r->lost, &r->image);
+    if (ret)
+        return complain(k, "listing its pages", ret);
     k->holder = r->image.holder;
     k->own[OWN_ASK] = r->ask;
     k->own[OWN_UFFD] = r->image.uffd;

@@ -10,6 +10,7 @@
 #include "cpu.h"
 #include "image.h"
 #include "keep.h"
+#include "lost.h"
 #include "track.h"
 
 /* Places in keep.own. */
@@ -25,6 +26,7 @@ struct rewind {
     struct cpu cpu;
     struct image image;
     struct track track;
+    struct lost lost;
     struct mapping now[IMAGE_MAPPINGS];
     struct verify *verify; /* NULL without --verify */
     uint8_t *root_stack;   /* both: the first byte behind it */

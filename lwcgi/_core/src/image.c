@@ -174,6 +174,12 @@ long image_written(struct image *im, uint64_t *at, struct page_region *to, size_
     return pages_written(im->pagemap, at, LAST, to, room);
 }
 
+long image_filled(const struct image *im, uint64_t *at, struct page_region *to, size_t room,
+                  int swapped)
+{
+    return pages_filled(im->pagemap, at, LAST, to, room, swapped);
+}
+
 long image_replaced(struct image *im, const struct mapping *m, struct page_region *first)
 {
     return pages_replaced(im->pagemap, m->start, m->end, first);

@@ -61,6 +61,10 @@ int image_original(const struct image *im, uint64_t start, void *to, size_t len)
  * *at is where to go on, 0 when all was seen. Or -errno. */
 long image_written(struct image *im, uint64_t *at, struct page_region *to, size_t room);
 
+/* Lists likewise what holds bytes of its own: see pages_filled. */
+long image_filled(const struct image *im, uint64_t *at, struct page_region *to, size_t room,
+                  int swapped);
+
 /* Finds a stretch of the frozen mapping `m` that is another mapping now, if it
  * looks the same or not. Returns 1 with the first such, 0, or -errno. */
 long image_replaced(struct image *im, const struct mapping *m, struct page_region *first);

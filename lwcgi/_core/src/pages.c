@@ -12,7 +12,14 @@
 static const long USER_MODE_ONLY = 1;
 static const unsigned long NEW_FROM_DEVICE = _IO(0xAA, 0x00);
 static const uint64_t WP_UNPOPULATED = 1ull << 13, WP_ASYNC = 1ull << 15;
-enum { IS_WPALLOWED = 1, IS_WRITTEN = 2 };
+enum {
+    IS_WPALLOWED = 1 << 0,
+    IS_WRITTEN = 1 << 1,
+    IS_FILE = 1 << 2,
+    IS_PRESENT = 1 << 3,
+    IS_SWAPPED = 1 << 4,
+    IS_ZERO = 1 << 5,
+};
 
 struct scan {
     uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
@@ -87,6 +94,23 @@ long pages_written(int pagemap, uint64_t *at, uint64_t end, struct page_region *
                      .vec_len = room,
                      .category_mask = IS_WRITTEN | IS_WPALLOWED,
                      .return_mask = IS_WRITTEN};
+    long n = scan(pagemap, &s);
+
+    *at = s.walk_end >= end ? 0 : s.walk_end;
+    return n;
+}
+
+long pages_filled(int pagemap, uint64_t *at, uint64_t end, struct page_region *to, size_t room,
+                  int swapped)
+{
+    struct scan s = {.start = *at,
+                     .end = end,
+                     .vec = (uint64_t)to,
+                     .vec_len = room,
+                     .category_inverted = IS_FILE | IS_ZERO,
+                     .category_mask = IS_WPALLOWED | IS_FILE | IS_ZERO,
+                     .category_anyof_mask = IS_PRESENT | (swapped ? IS_SWAPPED : 0u),
+                     .return_mask = IS_WPALLOWED};
     long n = scan(pagemap, &s);
 
     *at = s.walk_end >= end ? 0 : s.walk_end;

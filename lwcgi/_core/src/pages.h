@@ -30,6 +30,13 @@ int pages_protect(int uffd, uint64_t start, uint64_t end);
  * all was seen. Or -errno. */
 long pages_written(int pagemap, uint64_t *at, uint64_t end, struct page_region *to, size_t room);
 
+/* Lists likewise what holds bytes of its own: not of a file, not the page of
+ * zeros that is everybody's. `swapped`: also what may have been swapped out, of
+ * which the kernel does not tell pages that were never touched but are
+ * write-protected. */
+long pages_filled(int pagemap, uint64_t *at, uint64_t end, struct page_region *to, size_t room,
+                  int swapped);
+
 /* Finds the first stretch of start..end, mapped and once registered, that is
  * another mapping now. Returns 1 with it, 0, or -errno. */
 long pages_replaced(int pagemap, uint64_t start, uint64_t end, struct page_region *first);

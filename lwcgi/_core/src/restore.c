@@ -5,7 +5,6 @@
 
 #include "arming.h"
 #include "files.h"
-#include "guard.h"
 #include "remap.h"
 #include "step.h"
 #include "sys.h"
@@ -55,6 +54,11 @@ int restore_request(struct keep *k, struct inbox *in)
         ret = remap_restore(&r->image, r->now);
     if (ret)
         return ret;
+    if (t->flags & TRACE_BLIND) {
+        ret = lost_find(&r->lost, &r->image, &t->dropped);
+        if (ret || t->dropped.lost)
+            return ret ? ret : 1;
+    }
     if (scan)
         k->count.scans++;
     ret = track_restore(&r->track, &r->image, t, scan);

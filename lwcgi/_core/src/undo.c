@@ -88,7 +88,7 @@ int undo_mappings(struct keep *k, struct inbox *in)
     if (ret)
         return (int)ret;
     STEP(RESTORE_BREAK)
-        if (t->brk != t->frozen_brk)
+        if (t->brk != t->frozen_brk || t->flags & TRACE_MAPS)
             SYS(SYS_brk, t->frozen_brk, 0, 0, 0, 0, 0);
     if (t->flags & TRACE_LOCKED)
         STEP(UNLOCK)

@@ -10,17 +10,25 @@
 
 enum { KCMP_VM = 1 /* <linux/kcmp.h> */, PATH = 64 };
 
+static uint64_t page_of(uint64_t at)
+{
+    return at & ~(uint64_t)(VERIFY_PAGE - 1);
+}
+
 static int note_areas(struct verify *v, struct note *n, char *room)
 {
     struct span without[VERIFY_SPANS + 1];
-    uint64_t start = (uint64_t)v & ~(uint64_t)(VERIFY_PAGE - 1);
-    uint32_t count = v->setup.without_count;
+    uint32_t count = v->setup.without_count, i;
 
     memcpy(without, v->setup.without, count * sizeof *without);
-    without[count].start = start;
-    without[count].end = ((uint64_t)(v + 1) + VERIFY_PAGE - 1) & ~(uint64_t)(VERIFY_PAGE - 1);
+    without[count].start = (uint64_t)v;
+    without[count++].end = (uint64_t)(v + 1);
+    for (i = 0; i < count; i++) { /* mappings consist of whole pages */
+        without[i].start = page_of(without[i].start);
+        without[i].end = page_of(without[i].end + VERIFY_PAGE - 1);
+    }
     note_start(n, room, VERIFY_AREAS);
-    return areas_note(n, without, count + 1);
+    return areas_note(n, without, count);
 }
 
 static int note_files(struct verify *v, struct note *n, char *room)
@@ -78,7 +86,7 @@ static void describe(const struct verify *v, const struct area *a, const struct 
                      struct text *why)
 {
     put_address(why, "memory at ", d->at);
-    put_address(why, ", page ", d->at & ~(uint64_t)(VERIFY_PAGE - 1));
+    put_address(why, ", page ", page_of(d->at));
     put_address(why, ", of mapping ", a->start);
     text_str(why, " ");
     if (a->name_len)
