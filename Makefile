@@ -16,15 +16,16 @@ PY_FILES := $(shell find lwcgi demo_apps bench tests -name '*.py') setup.py
 CORE     := $(C_FILES) $(wildcard lwcgi/_core/*.py lwcgi/_core/*.h lwcgi/_core/*.txt)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-full lint format fuzz bench soak clean
+.PHONY: help demo test test-full lint format fuzz bench bench-isolation soak clean
 
 help:
 	@echo "make demo [CHECK=1] [PORT=8000]  the isolation at work, behind nginx, in your browser"
 	@echo "make test | test-full            lint and all tests | with the slow ones"
 	@echo "make lint | format               check the style and the floors | apply the style"
 	@echo "make fuzz [SECONDS=60]           random bytes into the protocol parser"
-	@echo "make bench [QUICK=1]             requests per second beside gunicorn"
-	@echo "make soak [ENGINE=fork] [REQUESTS=20000]  many requests, some crash or hang: nothing may grow"
+	@echo "make bench [QUICK=1]             requests per second beside gunicorn, and bench-isolation"
+	@echo "make bench-isolation [QUICK=1]   what undoing a request costs, and what that depends on"
+	@echo "make soak [ENGINE=rewind] [REQUESTS=20000]  many requests, some crash or hang: nothing may grow"
 	@echo "make clean                       remove what these targets made"
 
 demo: $(BIN)/.demo $(NGINX)
@@ -63,6 +64,10 @@ fuzz: $(BIN)/.test
 
 bench: $(BIN)/.bench $(NGINX) $(WRK)
 	$(BIN)/python -m bench.throughput --nginx $(NGINX) --wrk $(WRK) $(if $(filter-out 0,$(QUICK)),--quick)
+	$(BIN)/python -m bench.isolation --nginx $(NGINX) $(if $(filter-out 0,$(QUICK)),--quick)
+
+bench-isolation: $(BIN)/.bench $(NGINX)
+	$(BIN)/python -m bench.isolation --nginx $(NGINX) $(if $(filter-out 0,$(QUICK)),--quick)
 
 soak: $(BIN)/.demo $(NGINX)
 	$(BIN)/python -m bench.soak --nginx $(NGINX) $(if $(ENGINE),--engine $(ENGINE)) $(if $(REQUESTS),--requests $(REQUESTS))

@@ -127,7 +127,7 @@ def main() -> int:
     """Run the soak test; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nginx", default="/usr/sbin/nginx")
-    parser.add_argument("--engine", default="fork")
+    parser.add_argument("--engine", default="rewind")
     parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--workers", type=int, default=os.cpu_count())

@@ -54,7 +54,7 @@ def contenders() -> list[Contender]:
     """Return every server with every application, each at a mount of its own."""
     found = []
     for number, (app, (name, directory)) in enumerate(APPS.items()):
-        for engine in ("none", "fork"):
+        for engine in ("none", "rewind", "fork"):
             site = lwcgi_site(
                 name, directory, engine=engine, mount=f"/{engine}-{number}", keep=CONNECTIONS
             )

@@ -13,7 +13,7 @@
 /* Newer than the headers of the C library may be. */
 enum { MDWE_OF = 66, MEMORY_MERGE_OF = 68, IO_FLUSHER_OF = 58, REGISTRATIONS_OF = 1 << 9 };
 enum { CPUID_OF = 0x1011, XCOMP_OF = 0x1022, SHADOW_STACK_OF = 0x5005 };
-enum { PAGE = 4096, PATH = 64, SIGNALS = 64, LIMITS = 16, POLICY_NODES = 1024 };
+enum { PAGE = 4096, PATH = 64, SIGNALS = 64, POLICY_NODES = 1024 };
 enum { OF_PROCESS = 1 /* IOPRIO_WHO_PROCESS */ };
 
 static void put_value(struct text *t, const char *name, int64_t value)
@@ -33,7 +33,6 @@ static const struct {
     {"parent process", SYS_getppid, 0, 0},
     {"session", SYS_getsid, 0, 0},
     {"personality", SYS_personality, 0xffffffff, 0},
-    {"program break", SYS_brk, 0, 0},
     {"I/O priority", SYS_ioprio_get, OF_PROCESS, 0},
     {"membarrier registrations", SYS_membarrier, REGISTRATIONS_OF, 0},
     {"dumpable", SYS_prctl, PR_GET_DUMPABLE, 0},
@@ -78,8 +77,17 @@ static void note_filled_in(struct text *t)
         uint64_t value = 0;
 
         SYS(WORDS[i].nr, WORDS[i].op, &value, 0, 0, 0, 0);
-        note_words(t, WORDS[i].name, -1, &value, sizeof value);
+        note_words(t, WORDS[i].name, &value, sizeof value);
     }
+}
+
+/* "what name: words" */
+static void note_named(struct text *t, const char *what, const char *name, const void *words,
+                       size_t len)
+{
+    text_str(t, what);
+    text_str(t, " ");
+    note_words(t, name, words, len);
 }
 
 static void note_signals(struct text *t)
@@ -88,27 +96,37 @@ static void note_signals(struct text *t)
         uint64_t handler, flags, restorer, mask;
     } action;
     stack_t stack;
+    char name[3] = "";
     int sig;
 
     for (sig = 1; sig <= SIGNALS; sig++) {
         memset(&action, 0, sizeof action);
         SYS(SYS_rt_sigaction, sig, 0, &action, sizeof action.mask, 0, 0);
-        note_words(t, "signal action", sig, &action, sizeof action);
+        name[0] = (char)('0' + sig / 10);
+        name[1] = (char)('0' + sig % 10);
+        note_named(t, "action for signal", name, &action, sizeof action);
     }
     memset(&stack, 0, sizeof stack);
     SYS(SYS_sigaltstack, 0, &stack, 0, 0, 0, 0);
-    note_words(t, "alternate stack", -1, &stack, sizeof stack);
+    note_words(t, "alternate stack", &stack, sizeof stack);
 }
+
+/* In the order of their numbers. */
+static const char *const LIMITS[] = {
+    "CPU",     "FSIZE", "DATA",  "STACK",      "CORE",     "RSS",  "NPROC",  "NOFILE",
+    "MEMLOCK", "AS",    "LOCKS", "SIGPENDING", "MSGQUEUE", "NICE", "RTPRIO", "RTTIME",
+};
+static const char *const TIMERS[] = {"real", "virtual", "profiling"};
 
 static void note_limits(struct text *t)
 {
     struct rlimit limit;
-    int what;
+    unsigned what;
 
-    for (what = 0; what < LIMITS; what++) {
+    for (what = 0; what < sizeof LIMITS / sizeof *LIMITS; what++) {
         memset(&limit, 0, sizeof limit);
         SYS(SYS_prlimit64, 0, what, 0, &limit, 0, 0);
-        note_words(t, "resource limit", what, &limit, sizeof limit);
+        note_named(t, "resource limit", LIMITS[what], &limit, sizeof limit);
     }
 }
 
@@ -120,23 +138,44 @@ static void note_timers(struct text *t)
     for (which = ITIMER_REAL; which <= ITIMER_PROF; which++) {
         memset(&timer, 0, sizeof timer);
         SYS(SYS_getitimer, which, &timer, 0, 0, 0, 0);
-        note_words(t, "interval timer", which, &timer, sizeof timer);
+        note_named(t, "interval timer", TIMERS[which], &timer, sizeof timer);
     }
 }
 
 static void note_scheduling(struct text *t)
 {
-    uint64_t attributes[8], nodes[POLICY_NODES / 64], head = 0, len = 0;
-    int32_t policy = 0;
+    struct {
+        uint32_t size, policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t times[3];
+        uint32_t utilisation[2];
+    } a;
+    struct {
+        uint64_t policy, nodes[POLICY_NODES / 64];
+    } memory;
 
-    memset(attributes, 0, sizeof attributes);
-    SYS(SYS_sched_getattr, 0, attributes, sizeof attributes, 0, 0, 0);
-    note_words(t, "scheduling", -1, attributes, sizeof attributes);
-    memset(nodes, 0, sizeof nodes);
-    SYS(SYS_get_mempolicy, &policy, nodes, POLICY_NODES, 0, 0, 0);
-    note_words(t, "memory policy", policy, nodes, sizeof nodes);
-    SYS(SYS_get_robust_list, 0, &head, &len, 0, 0, 0);
-    note_words(t, "robust list", (int)len, &head, sizeof head);
+    memset(&a, 0, sizeof a);
+    SYS(SYS_sched_getattr, 0, &a, sizeof a, 0, 0, 0);
+    put_value(t, "scheduling policy", a.policy);
+    put_value(t, "nice", a.nice);
+    put_value(t, "scheduling priority", a.priority);
+    note_words(t, "scheduling flags", &a.flags, sizeof a.flags);
+    note_words(t, "scheduling times", a.times, sizeof a.times);
+    note_words(t, "scheduling utilisation", a.utilisation, sizeof a.utilisation);
+    memset(&memory, 0, sizeof memory);
+    SYS(SYS_get_mempolicy, &memory.policy, memory.nodes, POLICY_NODES, 0, 0, 0);
+    note_words(t, "memory policy", &memory, sizeof memory);
+}
+
+static void note_places(struct text *t)
+{
+    uint64_t robust[2] = {0, 0}, end = (uint64_t)SYS(SYS_brk, 0, 0, 0, 0, 0, 0);
+
+    SYS(SYS_get_robust_list, 0, &robust[0], &robust[1], 0, 0, 0);
+    note_words(t, "robust list", robust, sizeof robust);
+    note_words(t, "program break", &end, sizeof end);
 }
 
 /* --- what only /proc tells ---------------------------------------------------------------- */
@@ -340,10 +379,11 @@ int attributes_note(struct note *n, char *scratch, size_t room)
     note_limits(t);
     note_timers(t);
     note_scheduling(t);
+    note_places(t);
     note_files(t, scratch, room);
     note_namespaces(t);
     len = note_read("/proc/self/auxv", scratch, room);
-    note_words(t, "auxiliary vector", -1, scratch, len < 0 ? 0 : (size_t)len);
+    note_words(t, "auxiliary vector", scratch, len < 0 ? 0 : (size_t)len);
     len = note_read("/proc/thread-self/children", scratch, room);
     text_str(t, "children: ");
     note_flat(t, scratch, len < 0 ? 0 : (size_t)len);

@@ -331,7 +331,8 @@ static int clear_up(struct guard *g)
         guard_settle(g, &how);
     else if (k->rq.fd >= 0)
         direct_leave(k, in);
-    ret = restore_request(k, in);
+    /* What cannot be put back is not tried: it may not even be writable. */
+    ret = t->flags & TRACE_WHOLE ? 0 : restore_request(k, in);
     STEP(RESTORE_DUMPABLE) {
         sys_prctl(PR_SET_DUMPABLE, (unsigned long)in->frozen.dumpable);
         sys_prctl(PR_SET_THP_DISABLE, (unsigned long)r->thp_disabled);

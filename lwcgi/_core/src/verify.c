@@ -205,14 +205,14 @@ static int compare_areas(struct verify *v, struct text *why)
     return ret ? ret : note_compare(&v->areas, &v->areas_now, "mapping", why);
 }
 
-/* Each relies on those before it: a process of another user could not read the
- * holder, and only memory that is mapped as it was can be compared. */
+/* Each relies on those before it: only memory that is mapped as it was can be
+ * compared, and a process of another user could not read the holder. */
 static const struct {
     const char *what;
     int (*compare)(struct verify *, struct text *);
 } PARTS[] = {
-    {"the root directory", compare_root}, {"attributes", compare_attributes},
-    {"descriptors", compare_files},       {"mappings", compare_areas},
+    {"the root directory", compare_root}, {"mappings", compare_areas},
+    {"attributes", compare_attributes},   {"descriptors", compare_files},
     {"memory", compare_memory},           {"processes", compare_children},
 };
 

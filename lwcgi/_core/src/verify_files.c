@@ -23,7 +23,7 @@ static void put_lock(struct text *t, const char *s, const char *end)
 {
     int field = 0;
 
-    text_str(t, " lock");
+    text_str(t, ", lock");
     while (s < end) {
         const char *start;
 
@@ -39,7 +39,6 @@ static void put_lock(struct text *t, const char *s, const char *end)
         }
         field++;
     }
-    text_str(t, ",");
 }
 
 /* pos, flags, mnt_id, ino, and what this kind of file has beside (proc(5)). */
@@ -64,9 +63,8 @@ static int put_info(struct text *t, int fd)
         if (!strncmp(s, "lock:", 5)) {
             put_lock(t, s, end);
         } else {
-            text_str(t, " ");
+            text_str(t, ", ");
             note_flat(t, s, (size_t)(end - s));
-            text_str(t, ",");
         }
         s = *end ? end + 1 : end;
     }
@@ -90,7 +88,7 @@ static int put_file(struct text *t, int fd)
     text_num(t, st.st_ino);
     text_str(t, " kind ");
     note_hex(t, st.st_mode & S_IFMT);
-    text_str(t, ", F_GETFL ");
+    text_str(t, ", F_GETFL 0x");
     note_hex(t, (uint64_t)sys_fcntl(fd, F_GETFL, 0));
     text_str(t, ", F_GETFD ");
     note_signed(t, sys_fcntl(fd, F_GETFD, 0));
@@ -99,11 +97,10 @@ static int put_file(struct text *t, int fd)
     sys_fcntl(fd, F_GETOWN_EX, (long)&owner);
     text_str(t, ", owner ");
     note_signed(t, owner.pid);
-    text_str(t, " signal ");
+    text_str(t, ", signal ");
     note_signed(t, sys_fcntl(fd, F_GETSIG, 0));
-    text_str(t, " lease ");
+    text_str(t, ", lease ");
     note_signed(t, sys_fcntl(fd, F_GETLEASE, 0));
-    text_str(t, ",");
     ret = put_info(t, fd);
     text_str(t, "\n");
     return (int)ret;

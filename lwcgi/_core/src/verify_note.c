@@ -41,30 +41,28 @@ void note_signed(struct text *t, int64_t n)
 
 void note_flat(struct text *t, const char *s, size_t len)
 {
-    char one[2] = {0, 0};
+    char one[2] = {0, 0}, last = 0;
     size_t i;
 
     for (i = 0; i < len; i++) {
         one[0] = s[i] == '\t' || s[i] == '\n' || !s[i] ? ' ' : s[i];
-        text_str(t, one);
+        if (one[0] != ' ' || last != ' ')
+            text_str(t, one);
+        last = one[0];
     }
 }
 
-void note_words(struct text *t, const char *name, int number, const void *words, size_t len)
+void note_words(struct text *t, const char *name, const void *words, size_t len)
 {
     size_t i;
 
     text_str(t, name);
-    if (number >= 0) {
-        text_str(t, " ");
-        text_num(t, (uint64_t)number);
-    }
     text_str(t, ":");
     for (i = 0; i < len; i += sizeof(uint64_t)) {
         uint64_t word = 0;
 
         memcpy(&word, (const char *)words + i, len - i < sizeof word ? len - i : sizeof word);
-        text_str(t, " ");
+        text_str(t, " 0x");
         note_hex(t, word);
     }
     text_str(t, "\n");
@@ -132,6 +130,26 @@ static void put_line(struct text *why, const struct line *l)
     }
 }
 
+/* The value of `l`, or of one that is a list, with ", " between its parts, the
+ * part in which it leaves that of `other`. */
+static void put_value(struct text *why, const struct line *l, const struct line *other)
+{
+    const char *start = l->at + l->name, *end = l->at + l->value, *stop, *at = start;
+    const char *with = other->at + other->name, *with_end = other->at + other->value;
+
+    for (; at < end && with < with_end && *at == *with; at++, with++)
+        if (*at == ',')
+            start = at + 1;
+    stop = memchr(at, ',', (size_t)(end - at));
+    if (!stop)
+        stop = end;
+    while (start < stop && *start == ' ')
+        start++;
+    if (start == stop)
+        text_str(why, "nothing");
+    put(why, start, (size_t)(stop - start));
+}
+
 static void explain(struct text *why, const char *kind, const struct note *found,
                     const struct line *e, const struct line *f)
 {
@@ -139,10 +157,10 @@ static void explain(struct text *why, const char *kind, const struct note *found
     text_str(why, " ");
     if (has_same_name(e, f)) {
         put(why, e->at, e->name);
-        text_str(why, " expected");
-        put(why, e->at + e->name, e->value - e->name);
-        text_str(why, ", found");
-        put(why, f->at + f->name, f->value - f->name);
+        text_str(why, " expected ");
+        put_value(why, e, f);
+        text_str(why, ", found ");
+        put_value(why, f, e);
         if (f->value < f->whole) {
             text_str(why, " (");
             put(why, f->at + f->value + 1, f->whole - f->value - 1);

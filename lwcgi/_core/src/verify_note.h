@@ -23,10 +23,10 @@ int note_is_cut(const struct note *n);
 
 void note_hex(struct text *t, uint64_t n);
 void note_signed(struct text *t, int64_t n);
-/* Text of the kernel's: its tabs and line ends become blanks. */
+/* Text of the kernel's on one line, with single blanks. */
 void note_flat(struct text *t, const char *s, size_t len);
-/* "name: word word …\n". */
-void note_words(struct text *t, const char *name, int number, const void *words, size_t len);
+/* "name: 0x1 0x2 …\n", of 8 bytes each. */
+void note_words(struct text *t, const char *name, const void *words, size_t len);
 
 /* Returns 0, or 1 with `why` naming the first line of this `kind` that is not
  * the same. */
