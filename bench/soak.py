@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bench import census
 from bench.load import Answer, Client, Job, drive, request_bytes
-from bench.soak_app import BAD_ENDS
+from bench.soak_app import BAD_ENDS, LEAVING, LEAVING_SAYS
 from demo_apps.stage import Stage, StageError, lwcgi_site
 
 BATCHES = 50
@@ -37,7 +37,8 @@ TOLERANCES = {
 
 def plan(engine: str) -> Iterator[Job]:
     """Return the endless sequence of requests and what their answers must be."""
-    bad = itertools.cycle(BAD_ENDS)
+    # Under `none` what is left behind piles up, as it should.
+    bad = itertools.cycle([*BAD_ENDS, *(LEAVING if engine != "none" else ())])
     for number in itertools.count():
         if number % BAD_ONE_IN == BAD_ONE_IN // 2:
             yield _bad(next(bad))
@@ -79,6 +80,8 @@ def _bad(kind: str) -> Job:
         if kind == "half":
             # How much of it arrives is up to nginx, which drops what it has not sent yet.
             good = answer.status in (0, 200) and not answer.complete
+        elif kind in LEAVING:
+            good = answer == Answer(200, f"{LEAVING_SAYS[kind]}\n".encode(), complete=True)
         else:
             good = answer.status == 500 and answer.complete
         return "" if good else repr(answer)

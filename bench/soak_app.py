@@ -3,21 +3,27 @@
 
 import ctypes
 import hashlib
+import mmap
 import os
 import signal
+import subprocess
 import sys
+import threading
 import time
 
 visits = 0
+kept = []
 
 
 def application(environ, start_response):
-    """``/echo``, ``/large/N``, ``/post``, or one of BAD_ENDS by name."""
+    """``/echo``, ``/large/N``, ``/post``, or one of BAD_ENDS or LEAVING by name."""
     global visits
     visits += 1
     _, kind, *rest = environ["PATH_INFO"].split("/")
     if kind in BAD_ENDS:
         return BAD_ENDS[kind](start_response)
+    if kind in LEAVING:
+        return LEAVING[kind](start_response)
     if kind == "large":
         return large(int(rest[0]), start_response)
     if kind == "post":
@@ -96,6 +102,43 @@ def half(start_response):
     write(b"x" * 20_000)
     os._exit(1)
 
+
+def leak(start_response):
+    """Leave memory, mappings, descriptors, a thread and changed attributes behind."""
+    kept.append(bytearray(3_000_000))
+    kept.append(mmap.mmap(-1, 100_000))
+    kept.extend(os.pipe())
+    threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
+    os.chdir("/")
+    os.umask(0)
+    return text("leaked", start_response)
+
+
+def leak_quietly(start_response):
+    """Leave memory and descriptors behind, which is undone without a new process."""
+    kept.append(bytearray(300_000))
+    kept.extend(os.pipe())
+    kept.append(os.dup(2))
+    os.close(2)
+    return text("leaked", start_response)
+
+
+def fork(start_response):
+    """Leave a child that sleeps."""
+    if os.fork() == 0:
+        time.sleep(3600)
+        os._exit(0)
+    return text("forked", start_response)
+
+
+def run(start_response):
+    """Run a program to its end."""
+    return text(subprocess.run(["echo", "ran"], stdout=-1).stdout.decode().strip(), start_response)
+
+
+# They answer, and are worth nothing to a server that goes on with the same process.
+LEAVING = {"leak": leak, "leak_quietly": leak_quietly, "fork": fork, "run": run}
+LEAVING_SAYS = {"leak": "leaked", "leak_quietly": "leaked", "fork": "forked", "run": "ran"}
 
 BAD_ENDS = {
     "hang": hang,
