@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 PROC = Path("/proc")
+
+_LIBC = ctypes.CDLL(None)
+_SYS_KCMP, _KCMP_VM = 312, 1
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,7 @@ class Census:
 
     Parameters:
         pss: proportional set size, in KiB: shared pages count once in the sum.
-        descriptors: open ones.
+        descriptors: open ones; a table that processes share counts once.
         maps: memory mappings.
         processes: zombies included.
         zombies: ended and not reaped.
@@ -84,7 +88,11 @@ def drift(values: list[int]) -> float:
 
 def _count(states: dict[int, str]) -> Census:
     pss = descriptors = maps = 0
+    counted: list[int] = []
     for pid in states:
+        if any(_share_memory(pid, other) for other in counted):
+            continue  # one memory, two processes: root and serving child of `rewind`
+        counted.append(pid)
         for line in _read(PROC / str(pid) / "smaps_rollup").splitlines():
             if line.startswith("Pss:"):
                 pss += int(line.split()[1])
@@ -95,6 +103,11 @@ def _count(states: dict[int, str]) -> Census:
             continue
     zombies = list(states.values()).count("Z")
     return Census(pss, descriptors, maps, len(states), zombies)
+
+
+def _share_memory(one: int, other: int) -> bool:
+    """Return whether two processes have one memory (kcmp(2), KCMP_VM)."""
+    return _LIBC.syscall(_SYS_KCMP, one, other, _KCMP_VM, 0, 0) == 0
 
 
 def _read(path: Path) -> str:

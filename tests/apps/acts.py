@@ -79,6 +79,11 @@ def do(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     return _answer(start_response, {"done": done, "seen": seen})
 
 
+def acts(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Return the names of all that `do` takes for an act, and for an end."""
+    return _answer(start_response, {"acts": list(mess.ACTS), "ends": list(ends.ENDS)})
+
+
 def middle(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
     """End after the headers and a part of the body."""
     start_response("200 OK", [("Content-Type", "text/plain")])
@@ -114,10 +119,12 @@ def closing(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
 
 
 def twice(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-    """Fork; parent and child both go on to answer."""
+    """Fork; parent and child both go on to answer, the child as the query says."""
     child = os.fork()
     if child:
         time.sleep(0.2)  # the child is well on its way to a second answer
+    else:
+        ends.ENDS[environ["QUERY_STRING"]]()
     return _answer(start_response, "parent" if child else "child")
 
 
@@ -260,6 +267,11 @@ def linger(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     return _answer(start_response, "sent")
 
 
+def grab(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Attack the root's descriptors."""
+    return _answer(start_response, hostile.grab())
+
+
 def flood(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """Attack the root with messages."""
     hostile.flood(int(environ["QUERY_STRING"]))
@@ -326,7 +338,7 @@ PATHS = {
     for act in (
         state, do, middle, after, closing, twice, registers, wait, quick, slow, environment, upload, echo,
         download, early, memory, open_many, search, root_memory, log, raw, write, exc_info, file_wrapper,
-        authorize, fork_hooks, linger, flood,
+        authorize, fork_hooks, linger, flood, grab, acts,
     )
 }  # fmt: skip
 

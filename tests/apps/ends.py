@@ -145,11 +145,28 @@ def stopped() -> NoReturn:
     stuck_in_python()
 
 
+def become_program() -> NoReturn:
+    """Another program, which ends well, in the place of this one."""
+    os.execv("/bin/true", ["true"])
+
+
+def become_sleeper() -> NoReturn:
+    """… which does not end."""
+    os.execv("/bin/sleep", ["sleep", "3600"])
+
+
+def leader_exits() -> None:
+    """The first thread ends; another lives on."""
+    threading.Thread(target=stuck_in_python, daemon=True).start()
+    machine.LIBC.syscall(machine.SYS_EXIT, 0)
+
+
 ENDS: dict[str, Callable[[], object]] = {
     end.__name__: end
     for end in (
         goes_on, exception, sys_exit, os_exit, exit_code, abort, segfault, segfault_with_lock,
         segfault_in_thread, crash_in_malloc, floating_point, illegal_instruction, stack_overflow,
-        recursion, memory_limit, kill, kill_group, terminate, stuck_in_python, stuck_in_c, stuck_deaf, stopped,
+        recursion, memory_limit, kill, kill_group, terminate, stuck_in_python, stuck_in_c,
+        stuck_deaf, stopped, become_program, become_sleeper, leader_exits,
     )
 }  # fmt: skip

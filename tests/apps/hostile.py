@@ -1,16 +1,24 @@
 # SPDX-License-Identifier: MIT
-"""Attacks of a context on the root, over the channel it was given."""
+"""Attacks of a context on the root: over the channel it was given, on a table they share."""
 
 from __future__ import annotations
 
 import array
+import errno
+import fcntl
 import os
+import select
 import socket
 import stat
 import struct
+import termios
 import time
+from typing import TYPE_CHECKING
 
 from tests.apps import observed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def _channel() -> int:
@@ -66,3 +74,40 @@ def flood(children: int) -> None:
                     break
             os._exit(0)
     time.sleep(0.3)
+
+
+def grab() -> dict[str, object]:
+    """Try what can be done with descriptors on those that are listed and not this process's.
+
+    Returns how many there are, and every call that took one for a descriptor of ours.
+    """
+    listed = [int(name) for name in os.listdir("/proc/self/fd")]
+    others = [number for number in listed if not observed.usable(number)]
+    own = observed.FILE.fileno()
+    tries: dict[str, Callable[[int], object]] = {
+        "read": lambda fd: os.read(fd, 1),
+        "write": lambda fd: os.write(fd, b"x"),
+        "stat": os.fstat,
+        "close": os.close,
+        "dup": os.dup,
+        "dup2 from": lambda fd: os.dup2(fd, 800),
+        "dup2 to": lambda fd: os.dup2(own, fd),
+        "fcntl": lambda fd: fcntl.fcntl(fd, fcntl.F_GETFL),
+        "F_DUPFD": lambda fd: fcntl.fcntl(fd, fcntl.F_DUPFD, 0),
+        "ioctl": lambda fd: fcntl.ioctl(fd, termios.FIONREAD, bytes(4)),
+        "seek": lambda fd: os.lseek(fd, 0, os.SEEK_SET),
+        "accept": lambda fd: socket.socket(fileno=fd).accept(),
+        "epoll": lambda fd: select.epoll().register(fd),
+        "sendfile": lambda fd: os.sendfile(fd, own, 0, 1),
+        "splice": lambda fd: os.splice(fd, os.pipe()[1], 1),
+    }
+    taken = []
+    for number in others:
+        for name, act in tries.items():
+            try:
+                act(number)
+                taken.append(f"{name} {number}")
+            except OSError as error:
+                if error.errno != (errno.EBUSY if name == "dup2 to" else errno.EBADF):
+                    taken.append(f"{name} {number}: {error}")
+    return {"descriptors": len(others), "taken": taken}

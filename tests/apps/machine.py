@@ -21,10 +21,21 @@ PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS = 38, 39
 PR_SET_THP_DISABLE, PR_GET_THP_DISABLE = 41, 42
 PR_GET_CHILD_SUBREAPER = 37
 PR_SET_MDWE, PR_GET_MDWE = 65, 66
+PR_SET_MEMORY_MERGE, PR_GET_MEMORY_MERGE = 67, 68
+PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
+PR_SET_VMA, PR_SET_VMA_ANON_NAME = 0x53564D41, 0
 ARCH_SET_GS, ARCH_GET_FS, ARCH_GET_GS = 0x1001, 0x1003, 0x1004
 SYS_TIMER_CREATE, SYS_ARCH_PRCTL, SYS_IOPRIO_SET, SYS_IOPRIO_GET = 222, 158, 251, 252
+SYS_EXIT, SYS_IO_SETUP, SYS_SET_MEMPOLICY, SYS_GET_MEMPOLICY = 60, 206, 238, 239
+SYS_MEMBARRIER, SYS_PKEY_ALLOC, SYS_MSEAL = 324, 330, 462
 
 FE_UPWARD = 0x800
+
+# <asm-generic/mman-common.h>, <linux/membarrier.h>, newer than Python's modules
+MADV_FREE, MADV_PAGEOUT, MADV_WIPEONFORK, MADV_GUARD_INSTALL = 8, 21, 18, 102
+MEMBARRIER_PRIVATE, MEMBARRIER_REGISTER_PRIVATE, MEMBARRIER_GET_REGISTRATIONS = 8, 16, 512
+CLONE_NEWNS, CLONE_NEWUTS = 0x00020000, 0x04000000
+FAILED = ctypes.c_void_p(-1).value  # MAP_FAILED
 
 
 def check(result: int) -> int:
@@ -74,7 +85,62 @@ def set_alternate_stack(memory: ctypes.Array[ctypes.c_char]) -> None:
     check(LIBC.sigaltstack(wanted, None))
 
 
-def _executable_page() -> tuple[mmap.mmap, int]:
+def call(number: int, *arguments: int) -> int:
+    """syscall(2) with whole numbers."""
+    return check(LIBC.syscall(ctypes.c_long(number), *map(ctypes.c_long, arguments)))
+
+
+def membarrier(command: int) -> int:
+    """membarrier(2)."""
+    return call(SYS_MEMBARRIER, command, 0, 0)
+
+
+def memory_policy() -> int:
+    """Return the mode of get_mempolicy(2)."""
+    mode = ctypes.c_int(-1)
+    call(SYS_GET_MEMPOLICY, ctypes.addressof(mode), 0, 0, 0, 0)
+    return mode.value
+
+
+def allocate(size: int) -> int:
+    """malloc(3)."""
+    LIBC.malloc.restype = ctypes.c_void_p
+    return int(LIBC.malloc(ctypes.c_size_t(size)))
+
+
+def protect(address: int, size: int, access: int) -> None:
+    """mprotect(2)."""
+    check(LIBC.mprotect(ctypes.c_void_p(address), ctypes.c_size_t(size), access))
+
+
+def advise(address: int, size: int, advice: int) -> None:
+    """madvise(2)."""
+    check(LIBC.madvise(ctypes.c_void_p(address), ctypes.c_size_t(size), advice))
+
+
+def unmap(address: int, size: int) -> None:
+    """munmap(2)."""
+    check(LIBC.munmap(ctypes.c_void_p(address), ctypes.c_size_t(size)))
+
+
+def map_at(address: int, size: int, access: int, flags: int, file: int = -1) -> int:
+    """mmap(2); *address* 0 lets the kernel choose. Return where it is mapped."""
+    LIBC.mmap.restype = ctypes.c_void_p
+    zero, length = ctypes.c_long(0), ctypes.c_size_t(size)
+    at = LIBC.mmap(ctypes.c_void_p(address), length, access, flags, file, zero)
+    return check(-1) if at == FAILED else int(at)
+
+
+def mapped_at(path: os.PathLike[str], access: str) -> int:
+    """Return where the file *path* is mapped with *access*, as /proc/self/maps spells it."""
+    with open("/proc/self/maps") as lines:
+        for line in lines:
+            if line.rstrip().endswith(os.fspath(path)) and f" {access} " in line:
+                return int(line.partition("-")[0], 16)
+    raise LookupError(path)
+
+
+def executable_page() -> tuple[mmap.mmap, int]:
     """Return a page for machine code and its address."""
     page = mmap.mmap(
         -1,
@@ -87,39 +153,6 @@ def _executable_page() -> tuple[mmap.mmap, int]:
 
 def call_itself() -> None:
     """Run a function that does nothing but call itself; Python counts none of these calls."""
-    page, start = _executable_page()
+    page, start = executable_page()
     page[:5] = b"\xe8" + struct.pack("<i", -5)  # call, relative to the next instruction
     ctypes.CFUNCTYPE(None)(start)()
-
-
-class VectorRegisters:
-    """Fills and reads xmm0 to xmm15 by a few lines of machine code."""
-
-    def __init__(self) -> None:
-        self._page, start = _executable_page()
-        store, load = self._moves(0x7F), self._moves(0x6F)
-        self._page[: len(store)] = store
-        self._page[1024 : 1024 + len(load)] = load
-        kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-        self._store, self._load = kind(start), kind(start + 1024)
-
-    @staticmethod
-    def _moves(opcode: int) -> bytes:
-        # movdqu between xmmN and [rdi + 16 N], then ret
-        code = b""
-        for n in range(16):
-            rex = b"\x44" if n >= 8 else b""
-            code += b"\xf3" + rex + bytes([0x0F, opcode, 0x87 | (n & 7) << 3])
-            code += struct.pack("<i", 16 * n)
-        return code + b"\xc3"
-
-    def read(self) -> bytes:
-        """Return the 256 bytes of the sixteen registers."""
-        values = ctypes.create_string_buffer(256)
-        self._store(ctypes.addressof(values))
-        return values.raw
-
-    def fill(self, pattern: bytes) -> None:
-        """Put 16 bytes of *pattern* into each register."""
-        values = ctypes.create_string_buffer(pattern * 16, 256)
-        self._load(ctypes.addressof(values))

@@ -2,36 +2,31 @@
 """Everything a request may leave behind, by promise; each act is one function.
 
 An act spoils what tests.apps.observed looks at. Acts that need root do nothing without it and
-say so by returning False.
+say so by returning False, as do those the kernel or the processor lacks something for.
 """
 
 from __future__ import annotations
 
 import builtins
 import ctypes
-import fcntl
 import importlib
 import mmap
 import os
 import resource
 import signal
-import subprocess
+import struct
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING
 
-from tests.apps import machine, observed
+from tests.apps import assembly, machine, mess_files, mess_mappings, mess_tasks, observed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-REGISTERS = machine.VectorRegisters()
+REGISTERS = assembly.VectorRegisters()
 REGISTER_MARK = bytes.fromhex("c0ffee15badc0de5a11ce5b0b5ca7d09")
 ALTERNATE_STACK = ctypes.create_string_buffer(65536)
-KEPT: list[object] = []  # what must not be collected before the request ends
-
-_A_PAGE = mmap.PAGESIZE
 
 
 # Promise 1: memory and CPU state.
@@ -78,95 +73,6 @@ def move_gs() -> None:
 def fill_registers() -> None:
     """All sixteen vector registers."""
     REGISTERS.fill(REGISTER_MARK)
-
-
-# Promise 2: mappings.
-
-
-def map_more() -> None:
-    """A new mapping that stays."""
-    KEPT.append(mmap.mmap(-1, 64 * _A_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
-
-
-def unmap() -> None:
-    """A mapping of the snapshot is gone."""
-    machine.check(
-        machine.LIBC.munmap(ctypes.c_void_p(observed.ADDRESSES["unmapped"]), 16 * _A_PAGE)
-    )
-
-
-def protect() -> None:
-    """Half of a mapping of the snapshot cannot be touched any more."""
-    machine.check(
-        machine.LIBC.mprotect(ctypes.c_void_p(observed.ADDRESSES["spoiled"]), 8 * _A_PAGE, 0)
-    )
-
-
-def grow() -> None:
-    """mremap(2) moves a mapping of the snapshot."""
-    machine.LIBC.mremap.restype = ctypes.c_void_p
-    size = ctypes.c_size_t(16 * _A_PAGE)
-    address = ctypes.c_void_p(observed.ADDRESSES["grown"])
-    moved = machine.LIBC.mremap(address, size, ctypes.c_size_t(64 * _A_PAGE), 1)
-    if moved in (None, ctypes.c_void_p(-1).value):
-        raise OSError(ctypes.get_errno(), "mremap")
-
-
-def move_break() -> None:
-    """brk(2) grows the heap."""
-    machine.LIBC.sbrk.restype = ctypes.c_void_p
-    machine.LIBC.sbrk(1 << 20)
-
-
-def load_library() -> None:
-    """A shared library that was not there."""
-    KEPT.append(ctypes.CDLL("libanl.so.1"))
-
-
-# Promise 3: descriptors.
-
-
-def open_file() -> None:
-    """A descriptor that is never closed."""
-    KEPT.append(os.open(observed.DATA, os.O_RDONLY))
-
-
-def close_file() -> None:
-    """A descriptor of the snapshot is closed."""
-    os.close(observed.SECOND.fileno())
-
-
-def replace_file() -> None:
-    """A descriptor of the snapshot is something else now."""
-    other = os.open("/dev/zero", os.O_RDONLY)
-    os.dup2(other, observed.SECOND.fileno())
-    os.close(other)
-
-
-def seek() -> None:
-    """The offset of a file of the snapshot."""
-    os.lseek(observed.FILE.fileno(), 321, os.SEEK_SET)
-
-
-def change_flags() -> None:
-    """The status flags of a file of the snapshot."""
-    flags = fcntl.fcntl(observed.FILE, fcntl.F_GETFL)
-    fcntl.fcntl(observed.FILE, fcntl.F_SETFL, flags | os.O_APPEND | os.O_NONBLOCK)
-
-
-def lock_file() -> None:
-    """flock(2) on a file of the snapshot."""
-    fcntl.flock(observed.FILE, fcntl.LOCK_EX)
-
-
-def lock_record() -> None:
-    """fcntl(2) F_OFD_SETLK on a file of the snapshot."""
-    fcntl.fcntl(observed.FILE, fcntl.F_OFD_SETLK, observed.WRITE_LOCK)
-
-
-def close_everything() -> None:
-    """Every descriptor from 3 up, whoever it belongs to."""
-    os.closerange(3, 65536)
 
 
 # Promise 4: attributes of the process.
@@ -223,16 +129,47 @@ def change_flags_of_process() -> None:
     machine.prctl(machine.PR_SET_DUMPABLE, 0)
     machine.prctl(machine.PR_SET_KEEPCAPS, 1)
     machine.prctl(machine.PR_SET_TIMERSLACK, 123456)
-    machine.prctl(machine.PR_SET_THP_DISABLE, 1)
+    machine.prctl(machine.PR_SET_THP_DISABLE, not machine.prctl(machine.PR_GET_THP_DISABLE))
     machine.prctl(machine.PR_SET_PDEATHSIG, 0)
     machine.prctl(machine.PR_SET_NO_NEW_PRIVS, 1)
     name = ctypes.create_string_buffer(b"spoiled")
     machine.prctl(machine.PR_SET_NAME, ctypes.addressof(name))
     machine.LIBC.personality(0x0040000)
+
+
+def filter_calls() -> None:
+    """A filter of system calls that lets all of them pass."""
+    machine.prctl(machine.PR_SET_NO_NEW_PRIVS, 1)
+    allow = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0x7FFF0000), 8)
+    program = ctypes.create_string_buffer(struct.pack("HP", 1, ctypes.addressof(allow)))
+    machine.check(
+        machine.LIBC.prctl(machine.PR_SET_SECCOMP, machine.SECCOMP_MODE_FILTER, program, 0, 0)
+    )
+
+
+def unshare_namespaces() -> bool:
+    """Mounts and host name of its own."""
+    if os.geteuid():
+        return False
+    machine.check(machine.LIBC.unshare(machine.CLONE_NEWNS | machine.CLONE_NEWUTS))
+    return True
+
+
+def place_memory() -> bool:
+    """The policy by which memory is taken from nodes."""
     try:
-        machine.prctl(machine.PR_SET_MDWE, 1)
+        machine.call(machine.SYS_SET_MEMPOLICY, 4, 0, 0)  # MPOL_LOCAL
     except OSError:
-        pass  # before Linux 6.3
+        return False
+    return True
+
+
+def hop_processors() -> bool:
+    """Run on each processor in turn, and believe what the C library says where that is."""
+    for processor in sorted(os.sched_getaffinity(0)):
+        os.sched_setaffinity(0, {processor})
+        assert machine.LIBC.sched_getcpu() == processor
+    return True
 
 
 def lock_memory() -> None:
@@ -256,83 +193,13 @@ def change_user() -> bool:
     return True
 
 
-# Promise 5: threads and children. Those left behind sleep for an hour.
-
-
-def _sleep_on() -> None:
-    while True:
-        time.sleep(3600)
-
-
-def leave_thread() -> None:
-    """A thread that is no daemon: Python would wait for it."""
-    threading.Thread(target=_sleep_on, name="left behind").start()
-
-
-def _fork(job: Callable[[], object]) -> int:
-    pid = os.fork()
-    if pid == 0:
-        try:
-            job()
-        finally:
-            os._exit(0)
-    return pid
-
-
-def leave_child() -> None:
-    """A forked copy of the context."""
-    _fork(_sleep_on)
-
-
-def leave_stubborn_child() -> None:
-    """A child that blocks every signal and leads a process group of its own."""
-
-    def job() -> None:
-        os.setpgid(0, 0)
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        _sleep_on()
-
-    _fork(job)
-
-
-def leave_stopped_child() -> None:
-    """A child that is stopped."""
-    os.kill(_fork(_sleep_on), signal.SIGSTOP)
-
-
-def leave_orphan() -> None:
-    """A grandchild whose parent is gone already."""
-    os.waitpid(_fork(lambda: _fork(_sleep_on)), 0)
-
-
-def leave_zombie() -> None:
-    """A dead child nobody waited for."""
-    pid = _fork(lambda: None)
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-
-
-def leave_program() -> None:
-    """A program started by subprocess."""
-    KEPT.append(subprocess.Popen(["sleep", "3600"], stdin=subprocess.DEVNULL))
-
-
-def detach() -> None:
-    """A child in a session of its own, by its pid in `detached`: it may live on."""
-    pid = _fork(lambda: (os.setsid(), _sleep_on()))
-    while os.getsid(pid) != pid:
-        time.sleep(0.001)
-    (observed.FOLDER / "detached").write_text(str(pid))
-
-
 ACTS: dict[str, Callable[[], bool | None]] = {
     act.__name__: act
     for act in (
         leak_globals, spoil_c_memory, give_pages_back, spoil_thread_local, round_upward, move_gs,
-        fill_registers, map_more, unmap, protect, grow, move_break, load_library, open_file,
-        close_file, replace_file, seek, change_flags, lock_file, lock_record, close_everything,
-        change_directory, change_root, lower_limits, change_priority, change_signals, set_timers,
-        change_flags_of_process, lock_memory, new_group, change_user, leave_thread, leave_child,
-        leave_stubborn_child, leave_stopped_child, leave_orphan, leave_zombie, leave_program,
-        detach,
+        fill_registers, change_directory, change_root, lower_limits, change_priority,
+        change_signals, set_timers, change_flags_of_process, filter_calls, unshare_namespaces,
+        place_memory, hop_processors, lock_memory, new_group, change_user,
+        *mess_mappings.ACTS, *mess_files.ACTS, *mess_tasks.ACTS,
     )
 }  # fmt: skip

@@ -45,6 +45,7 @@ GIVEN_BACK = _private_mapping(16)  # pages a request hands back to the kernel
 SPOILED = _private_mapping(16)  # a mapping whose protection and size change
 UNMAPPED = _private_mapping(16)
 GROWN = _private_mapping(16)
+REPLACED = _private_mapping(16)  # … over which another is mapped
 OPTIND = ctypes.c_int.in_dll(machine.LIBC, "optind")  # a global variable of the C library
 
 DATA = FOLDER / "data.txt"
@@ -56,8 +57,19 @@ WRITE_LOCK = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 SECOND = open(DATA, "rb", buffering=0)  # noqa: SIM115 - likewise
 
 
+CODE = _private_mapping(1)  # readable and executable once frozen
+PATTERN_FILE = FOLDER / "pattern"
+PATTERN_FILE.write_bytes(PATTERN * 4)
+with open(PATTERN_FILE, "r+b") as _file:
+    FROM_FILE = mmap.mmap(_file.fileno(), 0, access=mmap.ACCESS_COPY)
+    FROM_FILE[:100] = bytes(100)  # differs from the file
+    SHARED = mmap.mmap(_file.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ)
+WIPED = _private_mapping(2)  # … on every fork, as the state of a generator would be
+WIPED.madvise(machine.MADV_WIPEONFORK)
+
+
 def address_of(memory: mmap.mmap) -> int:
-    """Return where *memory* is mapped."""
+    """Return where *memory*, which is writable, is mapped."""
     return ctypes.addressof(ctypes.c_char.from_buffer(memory))
 
 
@@ -66,7 +78,16 @@ ADDRESSES = {
     "spoiled": address_of(SPOILED),
     "unmapped": address_of(UNMAPPED),
     "grown": address_of(GROWN),
+    "replaced": address_of(REPLACED),
+    "code": address_of(CODE),
+    "shared": machine.mapped_at(PATTERN_FILE, "r--s"),
 }
+machine.protect(ADDRESSES["code"], mmap.PAGESIZE, mmap.PROT_READ | mmap.PROT_EXEC)
+
+# A block so large that malloc(3) has it in a mapping of its own.
+BLOCK_SIZE = 2 << 20
+BLOCK = machine.allocate(BLOCK_SIZE)
+ctypes.memset(BLOCK, 0x42, BLOCK_SIZE)
 
 
 def memory() -> dict[str, object]:
@@ -82,6 +103,11 @@ def memory() -> dict[str, object]:
         "C global": OPTIND.value,
         "heap": zlib.crc32(HEAP.raw),
         "given back": hashlib.md5(GIVEN_BACK).hexdigest(),
+        "replaced": hashlib.md5(REPLACED).hexdigest(),
+        "code": hashlib.md5(CODE).hexdigest(),
+        "from a file": hashlib.md5(FROM_FILE).hexdigest(),
+        "a large block": zlib.crc32(ctypes.string_at(BLOCK, BLOCK_SIZE)),
+        "not wiped": any(WIPED),
         "thread-local": getattr(LOCAL, "value", None),
         "rounding mode": machine.LIBM.fegetround(),
         "a third": (one / three).hex(),
@@ -114,6 +140,18 @@ def mappings() -> dict[str, object]:
     }
 
 
+def usable(number: int) -> bool:
+    """Tell whether *number* is a descriptor to this process.
+
+    The one that listed a directory is none any more; nor, under `rewind`, are those of the root.
+    """
+    try:
+        fcntl.fcntl(number, fcntl.F_GETFD)
+    except OSError:
+        return False
+    return True
+
+
 def _descriptor(number: int) -> dict[str, object]:
     info = dict(
         line.split(":\t", 1)
@@ -141,18 +179,12 @@ def _locks() -> dict[str, bool]:
 def descriptors() -> dict[str, object]:
     """Promise 3: every descriptor with target, flags and offset, and whether locks are free."""
     numbers = sorted(int(name) for name in os.listdir("/proc/self/fd"))
-    table = {}
-    for number in numbers:
-        try:
-            table[str(number)] = _descriptor(number)
-        except FileNotFoundError:
-            pass  # the one that listed the directory
-    return {"table": table, **_locks()}
+    return {"table": {str(n): _descriptor(n) for n in numbers if usable(n)}, **_locks()}
 
 
 _STATUS = (
     "Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs",
-    "Seccomp", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt", "VmLck", "Name",
+    "Seccomp", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt", "VmLck", "Name", "Umask",
 )  # fmt: skip
 
 
@@ -173,17 +205,20 @@ def _thread_flags() -> dict[str, object]:
     }
     with contextlib.suppress(OSError):  # Linux 6.3
         flags["no write and execute"] = machine.prctl(machine.PR_GET_MDWE)
+    with contextlib.suppress(OSError):  # Linux 6.4
+        flags["pages are merged"] = machine.prctl(machine.PR_GET_MEMORY_MERGE)
+    with contextlib.suppress(OSError):  # a kernel for more than one memory node
+        flags["memory policy"] = machine.memory_policy()
+    with contextlib.suppress(OSError):  # Linux 6.3
+        flags["membarrier"] = machine.membarrier(machine.MEMBARRIER_GET_REGISTRATIONS)
     return flags
 
 
 def attributes() -> dict[str, object]:
     """Promise 4: what the kernel keeps for a process besides memory and descriptors."""
-    umask = os.umask(0)
-    os.umask(umask)
     limits = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
     return {
         "cwd": os.getcwd(),
-        "umask": umask,
         "root": os.stat("/").st_ino,
         "status": _status(),
         "limits": {name: resource.getrlimit(getattr(resource, name)) for name in limits},
@@ -197,6 +232,8 @@ def attributes() -> dict[str, object]:
         "timers": Path("/proc/self/timers").read_text(),
         "personality": Path("/proc/self/personality").read_text(),
         "oom score": Path("/proc/self/oom_score_adj").read_text(),
+        "core dumps": Path("/proc/self/coredump_filter").read_text(),
+        "namespaces": [os.readlink(name) for name in sorted(Path("/proc/self/ns").iterdir())],
         "session": os.getsid(0),
         "leads its group": os.getpgrp() == os.getpid(),
         "flags": _thread_flags(),
@@ -204,7 +241,10 @@ def attributes() -> dict[str, object]:
 
 
 def tasks() -> dict[str, object]:
-    """Promise 5: threads of this process, and the live and dead children of it and its root."""
+    """Promise 5: threads of this process, and the live and dead children of it and its root.
+
+    Under `rewind` the root has a second child of its own, which is there all the time.
+    """
     children: list[str] = []
     for task in Path("/proc/self/task").iterdir():
         children += (task / "children").read_text().split()
@@ -215,7 +255,7 @@ def tasks() -> dict[str, object]:
         "threads": len(os.listdir("/proc/self/task")),
         "python threads": [thread.name for thread in threading.enumerate()],
         "children": children,
-        "siblings": own,
+        "siblings": len(own),
     }
 
 

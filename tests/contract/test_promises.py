@@ -7,33 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contract.promises import cases, start
+from tests.contract.promises import cases
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.contract.checks import Check
-    from tests.harness import Gateway
-
-
-@pytest.fixture(scope="module")
-def gateways() -> Iterator[dict[str, Gateway]]:
-    """The running gateways by engine; one serves all checks of its engine."""
-    running: dict[str, Gateway] = {}
-    yield running
-    for gateway in running.values():
-        gateway.__exit__(None, None, None)
+    from tests.contract.conftest import Gateways
 
 
 @pytest.mark.parametrize(
-    ("engine", "check"),
+    ("variant", "check"),
     [
-        pytest.param(engine, check, id=f"{engine}-{promise}-{check.__name__}")
-        for engine, promise, check in cases()
+        pytest.param(variant, check, id=f"{variant}-{promise}-{check.__name__}")
+        for variant, promise, check in cases()
     ],
 )
-def test_promise(gateways: dict[str, Gateway], engine: str, check: Check) -> None:
+def test_promise(gateways: Gateways, variant: str, check: Check) -> None:
     """The check's own docstring says what must hold."""
-    if engine not in gateways:
-        gateways[engine] = start(engine).__enter__()
-    check(gateways[engine])
+    check(gateways(variant))

@@ -87,13 +87,13 @@ static void describe(const struct verify *v, const struct area *a, const struct 
 {
     put_address(why, "memory at ", d->at);
     put_address(why, ", page ", page_of(d->at));
-    put_address(why, ", of mapping ", a->start);
+    put_address(why, ", offset ", d->at - a->start);
+    put_address(why, " of mapping ", a->start);
     text_str(why, " ");
     if (a->name_len)
         text_escaped(why, (const uint8_t *)a->name, a->name_len);
     else
         text_str(why, "without a name");
-    put_address(why, "+", d->at - a->start);
     if (!d->expected_readable || !d->found_readable) {
         text_str(why, d->found_readable ? ": can be read, and could not" : ": cannot be read");
         return;

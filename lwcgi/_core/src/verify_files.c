@@ -41,7 +41,13 @@ static void put_lock(struct text *t, const char *s, const char *end)
     }
 }
 
-/* pos, flags, mnt_id, ino, and what this kind of file has beside (proc(5)). */
+/* Which a call has told. */
+static int is_known(const char *s)
+{
+    return !strncmp(s, "pos:", 4) || !strncmp(s, "flags:", 6) || !strncmp(s, "ino:", 4);
+}
+
+/* mnt_id, locks, and what this kind of file has beside (proc(5)). */
 static int put_info(struct text *t, int fd)
 {
     char path[PATH], info[INFO];
@@ -62,7 +68,7 @@ static int put_info(struct text *t, int fd)
             end = s + strlen(s);
         if (!strncmp(s, "lock:", 5)) {
             put_lock(t, s, end);
-        } else {
+        } else if (!is_known(s)) {
             text_str(t, ", ");
             note_flat(t, s, (size_t)(end - s));
         }

@@ -120,14 +120,20 @@ static void put(struct text *why, const char *s, size_t len)
     text_escaped(why, (const uint8_t *)s, len);
 }
 
+/* What explains the line. */
+static void put_remark(struct text *why, const struct line *l)
+{
+    if (l->value + 1 >= l->whole)
+        return;
+    text_str(why, " (");
+    put(why, l->at + l->value + 1, l->whole - l->value - 1);
+    text_str(why, ")");
+}
+
 static void put_line(struct text *why, const struct line *l)
 {
     put(why, l->at, l->value);
-    if (l->value < l->whole) {
-        text_str(why, " (");
-        put(why, l->at + l->value + 1, l->whole - l->value - 1);
-        text_str(why, ")");
-    }
+    put_remark(why, l);
 }
 
 /* The value of `l`, or of one that is a list, with ", " between its parts, the
@@ -140,6 +146,8 @@ static void put_value(struct text *why, const struct line *l, const struct line 
     for (; at < end && with < with_end && *at == *with; at++, with++)
         if (*at == ',')
             start = at + 1;
+    if ((at == end || *at == ',') && (with == with_end || *with == ','))
+        start = at = at < end ? at + 1 : end; /* there is one part more */
     stop = memchr(at, ',', (size_t)(end - at));
     if (!stop)
         stop = end;
@@ -161,11 +169,7 @@ static void explain(struct text *why, const char *kind, const struct note *found
         put_value(why, e, f);
         text_str(why, ", found ");
         put_value(why, f, e);
-        if (f->value < f->whole) {
-            text_str(why, " (");
-            put(why, f->at + f->value + 1, f->whole - f->value - 1);
-            text_str(why, ")");
-        }
+        put_remark(why, f);
         return;
     }
     if (!e->at || (f->at && is_named_in(found, f->at, e))) {

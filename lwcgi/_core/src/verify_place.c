@@ -63,6 +63,7 @@ static uint64_t module_at(const struct note *areas, uint64_t at)
 
 struct symbols {
     uint64_t bias, table, names;
+    uint64_t end;  /* of what the file occupies in memory */
     uint64_t size; /* of the table, in bytes */
 };
 
@@ -81,6 +82,8 @@ static int find_dynamic(const struct memory *m, uint64_t base, struct symbols *s
             return 0;
         if (p.p_type == PT_LOAD && p.p_offset == 0)
             s->bias = base - p.p_vaddr;
+        if (p.p_type == PT_LOAD)
+            s->end = s->bias + p.p_vaddr + p.p_memsz;
         if (p.p_type == PT_DYNAMIC) {
             *ph = p;
             found = 1;
@@ -137,7 +140,7 @@ static void name_symbol(const struct memory *m, uint64_t base, uint64_t at, stru
     uint64_t done, i, n;
     char name[NAME];
 
-    if (!find_symbols(m, base, &s))
+    if (!find_symbols(m, base, &s) || at >= s.end)
         return;
     memset(&best, 0, sizeof best);
     for (done = 0; done < s.size; done += n * sizeof *some) {

@@ -37,5 +37,12 @@ CHECKS: Mapping[int | str, Sequence[Check]] = {
     7: answers.CHECKS,
     8: containment.CHECKS,
     9: residue.CHECKS,
-    "separation": (*separation.CHECKS, *hostile.CHECKS),
+    "separation": separation.CHECKS,
+    "hostile": (*hostile.GROUP, *hostile.CHANNEL),
+    # What takes the place of separation where a context shares memory and table with its root.
+    "shared memory": (
+        *leftovers.SHARED_MEMORY,
+        *separation.SHARED_TABLE,
+        *hostile.GROUP,
+    ),
 }

@@ -16,7 +16,7 @@ CAUGHT = ("exception", "sys_exit", "recursion", "memory_limit")
 CRASHES = (
     "os_exit", "exit_code", "abort", "segfault", "segfault_with_lock", "segfault_in_thread",
     "crash_in_malloc", "floating_point", "illegal_instruction", "stack_overflow", "kill",
-    "terminate",
+    "terminate", "become_program",
 )  # fmt: skip
 HANGS = ("stuck_in_python", "stuck_in_c", "stuck_deaf", "stopped")
 
@@ -108,14 +108,15 @@ def in_after_restore(gateway: Gateway) -> None:
 
 
 def one_answer_from_two_processes(gateway: Gateway) -> None:
-    """Where parent and child both return from the application, the parent's answer counts."""
-    with gateway.connect() as connection:
-        _ask(connection, "/twice")
-        assert connection.answer().json() == "parent"
-        connection.send(fastcgi.record(fastcgi.GET_VALUES, 0))
-        record = connection.receive()
-        # Nothing of a second answer lies between.
-        assert record is None or record.type == fastcgi.GET_VALUES_RESULT
+    """Where parent and child both leave the application, the parent's answer counts."""
+    for end in ("goes_on", "exception", "sys_exit"):
+        with gateway.connect() as connection:
+            _ask(connection, f"/twice?{end}")
+            assert connection.answer().json() == "parent"
+            connection.send(fastcgi.record(fastcgi.GET_VALUES, 0))
+            record = connection.receive()
+            # Nothing of a second answer lies between.
+            assert record is None or record.type == fastcgi.GET_VALUES_RESULT
 
 
 def a_whole_answer_keeps_its_connection(gateway: Gateway) -> None:

@@ -12,10 +12,10 @@ from tests.harness import fastcgi, until
 from tests.harness.client import variables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.harness import Answer, Connection, Gateway
+    from tests.harness import Connection, Gateway
 
 
 def state(gateway: Gateway) -> dict[str, Any]:
@@ -31,12 +31,6 @@ def get(target: str, flags: int = 0) -> bytes:
         + fastcgi.closed_stream(fastcgi.PARAMS, 1, params)
         + fastcgi.closed_stream(fastcgi.STDIN, 1, b"")
     )
-
-
-def do(gateway: Gateway, acts: Iterable[str], end: str = "goes_on", look: str = "") -> Answer:
-    """Have one request make a mess, look at a part of its state, and end."""
-    query = [*(f"act={act}" for act in acts), f"end={end}"]
-    return gateway.get("/do?" + "&".join(query + [f"look={look}"] * bool(look)))
 
 
 def differences(before: Any, after: Any, path: str = "") -> dict[str, str]:
@@ -57,7 +51,9 @@ def differences(before: Any, after: Any, path: str = "") -> dict[str, str]:
 
 def same_worker(gateway: Gateway, before: dict[str, Any], after: dict[str, Any]) -> None:
     """Assert that one worker served both requests: nothing was healed by replacing it."""
-    assert before["root"] == after["root"], f"the worker was replaced; log:\n{gateway.log()}"
+    assert before["root"] == after["root"], (
+        f"the worker was replaced; log:\n…{gateway.log()[-2000:]}"
+    )
 
 
 def written(path: Path) -> str:

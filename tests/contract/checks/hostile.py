@@ -50,8 +50,5 @@ def a_flood_from_the_left_behind(gateway: Gateway) -> None:
     assert time.monotonic() - started < 15
 
 
-CHECKS = (
-    a_signal_to_its_group_stays_inside,
-    descriptors_sent_to_the_root,
-    a_flood_from_the_left_behind,
-)
+GROUP = (a_signal_to_its_group_stays_inside,)
+CHANNEL = (descriptors_sent_to_the_root, a_flood_from_the_left_behind)

@@ -7,8 +7,9 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from tests.contract.checks.asking import differences, do, same_worker, state
+from tests.contract.checks.asking import differences, same_worker, state
 from tests.contract.checks.state import ENDS
+from tests.contract.checks.ways import act
 from tests.harness import processes, until
 
 if TYPE_CHECKING:
@@ -23,10 +24,10 @@ _ACTS = (
 def leftovers_can_be_seen(gateway: Gateway) -> None:
     """Each thread or child left behind is seen by the request that leaves it."""
     before = state(gateway)["tasks"]
-    for act in _ACTS:
+    for name in _ACTS:
         # An orphan is the root's child at once, or after its request at the latest.
-        seen = do(gateway, [act], look="tasks").json()["seen"]
-        assert differences(before, seen), f"{act} leaves no trace"
+        seen = act(gateway, [name], look="tasks")[0].json()["seen"]
+        assert differences(before, seen), f"{name} leaves no trace"
 
 
 def no_task_is_left(gateway: Gateway) -> None:
@@ -34,20 +35,34 @@ def no_task_is_left(gateway: Gateway) -> None:
     before = state(gateway)
     family = gateway.processes()
     for end in ENDS:
-        do(gateway, _ACTS, end)
+        act(gateway, _ACTS, end)
         after = state(gateway)
         found = differences(before["tasks"], after["tasks"])
         assert not found, f"after {end}: {found}"
         same_worker(gateway, before, after)
-        left = {p.pid for p in gateway.processes()} - {p.pid for p in family} - {after["pid"]}
+        left = {p.pid for p in gateway.processes()} - {p.pid for p in family}
+        left -= {after["pid"], state(gateway)["pid"]}  # the next may be there already
         assert not left, f"after {end}: still running: {left}"
+
+
+def a_task_that_shares_memory_is_ended(gateway: Gateway) -> None:
+    """A task that shares the request's memory is killed before the next, detached or not."""
+    before = state(gateway)
+    for end in ("goes_on", "exception", "segfault", "stuck_in_python"):
+        (gateway.folder / "sharing").unlink(missing_ok=True)
+        act(gateway, ["leave_sharing_task"], end)
+        pid = int((gateway.folder / "sharing").read_text())
+        after = state(gateway)
+        assert not processes.alive(pid)
+        assert not differences(before["memory"], after["memory"])
+        same_worker(gateway, before, after)
 
 
 def a_detached_child_lives_on(gateway: Gateway) -> None:
     """A child in a session of its own is not killed, and reaped when it ends."""
     before = state(gateway)
     (gateway.folder / "detached").unlink(missing_ok=True)
-    do(gateway, ["detach"])
+    act(gateway, ["detach"])
     pid = int((gateway.folder / "detached").read_text())
     try:
         after = state(gateway)
@@ -60,3 +75,4 @@ def a_detached_child_lives_on(gateway: Gateway) -> None:
 
 
 CHECKS = (leftovers_can_be_seen, no_task_is_left, a_detached_child_lives_on)
+SHARED_MEMORY = (a_task_that_shares_memory_is_ended,)

@@ -6,19 +6,42 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.apps.residue import ADD_ONE
-from tests.contract.checks.asking import state
+from tests.contract.checks.asking import get, same_worker, state
+from tests.contract.checks.ways import is_sighted
 from tests.harness import fastcgi
 
 if TYPE_CHECKING:
     from tests.harness import Gateway
 
 
+def _kinds(gateway: Gateway) -> list[str]:
+    """What the descriptors of a context are, but for those an application has of itself."""
+    kinds = [entry["is"] for entry in state(gateway)["descriptors"]["table"].values()]
+    for own in ("/dev/null", "pipe", "pipe", *[str(gateway.folder / "data.txt")] * 2):
+        kinds.remove(own)
+    return kinds
+
+
 def a_context_holds_nothing_of_the_root(gateway: Gateway) -> None:
     """A context has the application's descriptors and one channel: no connection, no listener."""
-    table = state(gateway)["descriptors"]["table"]
-    data = str(gateway.folder / "data.txt")
-    kinds = sorted(entry["is"] for entry in table.values())
-    assert kinds == sorted(["/dev/null", "pipe", "pipe", data, data, "socket"]), table
+    assert _kinds(gateway) == ["socket"]
+
+
+def the_roots_descriptors_are_none(gateway: Gateway) -> None:
+    """To an application the descriptors of the root are not open, whatever it tries.
+
+    Where its calls are not seen it has a table of its own, with its connection and the log.
+    """
+    assert _kinds(gateway) == ([] if is_sighted(gateway) else ["socket", "socket"])
+    if is_sighted(gateway):
+        before = state(gateway)
+        with gateway.connect() as idle:
+            tried = gateway.get("/grab").json()
+            idle.send(get("/quick"))  # neither the connection nor the listener has suffered
+            assert idle.answer().status == 200
+        assert tried["descriptors"] > 5
+        assert not tried["taken"]
+        same_worker(gateway, before, state(gateway))
 
 
 def the_keep_is_not_inherited(gateway: Gateway) -> None:
@@ -46,3 +69,4 @@ CHECKS = (
     the_keep_is_not_inherited,
     the_root_cannot_be_read,
 )
+SHARED_TABLE = (the_roots_descriptors_are_none,)
