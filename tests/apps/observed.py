@@ -107,7 +107,7 @@ def memory() -> dict[str, object]:
         "code": hashlib.md5(CODE).hexdigest(),
         "from a file": hashlib.md5(FROM_FILE).hexdigest(),
         "a large block": zlib.crc32(ctypes.string_at(BLOCK, BLOCK_SIZE)),
-        "not wiped": any(WIPED),
+        "not wiped": any(WIPED[:]),
         "thread-local": getattr(LOCAL, "value", None),
         "rounding mode": machine.LIBM.fegetround(),
         "a third": (one / three).hex(),

@@ -301,6 +301,14 @@ static int is_sound(const struct belief *b)
            t->opened_count <= TRACE_OPENED && t->saved_count <= TRACE_SAVED;
 }
 
+static void note_blind(struct keep *k)
+{
+    if (k->count.blind++ == 0 && !k->rewind->blind)
+        report(k, 'I',
+               "a request started threads, whose system calls cannot be seen: such requests need "
+               "a new process each (numpy: OPENBLAS_NUM_THREADS=1)");
+}
+
 /* The child has ended: finishes its request and undoes it. Returns 1 where the
  * worker is to stop. */
 static int clear_up(struct guard *g)
@@ -338,7 +346,7 @@ static int clear_up(struct guard *g)
         sys_prctl(PR_SET_THP_DISABLE, (unsigned long)r->thp_disabled);
     }
     if (t->flags & TRACE_BLIND)
-        k->count.blind++;
+        note_blind(k);
     if (t->flags & TRACE_WHOLE || ret) {
         note_undone(k, t, "by a new worker");
         be_replaced(k,

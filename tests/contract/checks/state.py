@@ -83,6 +83,14 @@ def memory_is_restored(gateway: Gateway) -> None:
     _is_undone(gateway, "memory", _MEMORY)
 
 
+def memory_wiped_on_fork_is_wiped(gateway: Gateway) -> None:
+    """What is to be zero in a child (MADV_WIPEONFORK) is zero in every request, used or not."""
+    for end in ("goes_on", "abort", "goes_on"):
+        assert state(gateway)["memory"]["not wiped"] is False
+        act(gateway, ["fill_wiped"], end)
+    assert state(gateway)["memory"]["not wiped"] is False
+
+
 def registers_are_restored(gateway: Gateway) -> None:
     """No vector register holds what an earlier request put there."""
     act(gateway, ["fill_registers"])
@@ -180,7 +188,12 @@ def root_directory_is_restored(gateway: Gateway) -> None:
     same_worker(gateway, before, after)
 
 
-MEMORY = (memory_can_be_spoiled, memory_is_restored, registers_are_restored)
+MEMORY = (
+    memory_can_be_spoiled,
+    memory_is_restored,
+    memory_wiped_on_fork_is_wiped,
+    registers_are_restored,
+)
 MAPPINGS = (mappings_can_be_spoiled, mappings_are_restored)
 DESCRIPTORS = (
     descriptors_can_be_spoiled,
