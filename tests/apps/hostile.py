@@ -81,9 +81,11 @@ def grab() -> dict[str, object]:
 
     Returns how many there are, and every call that took one for a descriptor of ours.
     """
+    own, pipe, epoll = observed.FILE.fileno(), os.pipe()[1], select.epoll()
     listed = [int(name) for name in os.listdir("/proc/self/fd")]
-    others = [number for number in listed if not observed.usable(number)]
-    own = observed.FILE.fileno()
+    # But for the one that listed them.
+    there = [number for number in listed if os.path.lexists(f"/proc/self/fd/{number}")]
+    others = [number for number in there if not observed.usable(number)]
     tries: dict[str, Callable[[int], object]] = {
         "read": lambda fd: os.read(fd, 1),
         "write": lambda fd: os.write(fd, b"x"),
@@ -97,9 +99,9 @@ def grab() -> dict[str, object]:
         "ioctl": lambda fd: fcntl.ioctl(fd, termios.FIONREAD, bytes(4)),
         "seek": lambda fd: os.lseek(fd, 0, os.SEEK_SET),
         "accept": lambda fd: socket.socket(fileno=fd).accept(),
-        "epoll": lambda fd: select.epoll().register(fd),
+        "epoll": epoll.register,
         "sendfile": lambda fd: os.sendfile(fd, own, 0, 1),
-        "splice": lambda fd: os.splice(fd, os.pipe()[1], 1),
+        "splice": lambda fd: os.splice(fd, pipe, 1),
     }
     taken = []
     for number in others:

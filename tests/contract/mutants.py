@@ -51,7 +51,7 @@ def start(folder: Path, step: str, engine: str = "fork", **changes: Any) -> Gate
         folder: made by `build`.
         step: a name of STEPS, ``package.module:name`` for a function of the package that then
             does nothing, or "" for none.
-        engine: as in `promises.start`.
+        engine: a variant, as in `promises.start`.
         changes: to the gateway.
     """
     environ = {
@@ -61,4 +61,5 @@ def start(folder: Path, step: str, engine: str = "fork", **changes: Any) -> Gate
         "MUTANT_STEP": step,
         **changes.pop("environ", {}),
     }
-    return promises.start(engine, environ=environ, **changes)
+    kind = Gateway if step else promises.Verified
+    return promises.start(engine, kind, environ=environ, **changes)

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.contract.checks import CHECKS
 from tests.harness import Gateway
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-    from typing import Any
 
     from tests.contract.checks import Check
 
@@ -46,11 +45,27 @@ TIMEOUT = "1s"
 MEMORY = "256m"
 
 
-def start(variant: str, **changes: Any) -> Gateway:
+class Verified(Gateway):
+    """A gateway that must not have seen a request leave anything behind (--verify)."""
+
+    def __exit__(self, *error: object) -> None:
+        differs = [] if error[0] else [x for x in self.log().splitlines() if " verify: " in x]
+        super().__exit__(*error)
+        assert not differs, differs
+
+    def another(self, **changes: Any) -> Gateway:
+        """Return a gateway like this one, not started, with some parameters changed."""
+        other = super().another(**changes)
+        return Verified(
+            other.app, other.engine, other.options, other.environ, other.program, other.privileged
+        )
+
+
+def start(variant: str, kind: type[Gateway] = Verified, **changes: Any) -> Gateway:
     """Return a gateway for the contract's checks: one worker, limits that can be reached."""
     chosen = VARIANTS[variant]
     options = {"workers": 1, "timeout": TIMEOUT, "max-request-memory": MEMORY, **chosen.options}
-    return Gateway(engine=chosen.engine, options=options, **changes)
+    return kind(engine=chosen.engine, options=options, **changes)
 
 
 def cases() -> list[tuple[str, int | str, Check]]:

@@ -17,6 +17,7 @@ from tests.contract.checks import (
     separation,
     state,
     uniqueness,
+    ways,
 )
 from tests.harness import waiting
 
@@ -25,26 +26,53 @@ if TYPE_CHECKING:
 
     from tests.contract.checks import Check
 
-CAUGHT_BY: dict[str, Check] = {
-    "STEP_WIPE_REQUEST": residue.an_answered_request_is_gone,
-    "STEP_HIDE_KEEP": separation.the_keep_is_not_inherited,
-    "STEP_CLOSE_ROOT_FDS": separation.a_context_holds_nothing_of_the_root,
-    "STEP_REOPEN_FILES": state.descriptors_are_restored,
-    "STEP_RESTORE_MASK": state.attributes_are_the_applications,
-    "STEP_RESTORE_DUMPABLE": state.attributes_are_the_applications,
-    "STEP_LIMIT_MEMORY": containment.memory_is_refused,
-    "STEP_DIE_WITH_ROOT": containment.a_context_dies_with_its_worker,
-    "STEP_OWN_GROUP": hostile.a_signal_to_its_group_stays_inside,
-    "STEP_KILL_LEFTOVERS": leftovers.no_task_is_left,
-    "STEP_ANSWER_CRASH": answers.before_headers,
-    "STEP_BREAK_ANSWER": answers.in_the_middle,
-    "STEP_CUT_CONNECTION": answers.before_headers,
-    "STEP_TIME_LIMIT": containment.a_deaf_request_is_ended,
-    "STEP_NOTICE_GONE": containment.a_client_that_leaves,
-    "STEP_HIDE_ROOT": separation.the_root_cannot_be_read,
-    "lwcgi.renew:renew": uniqueness.nothing_is_drawn_twice,
-    "lwcgi._core:Core.after_fork_child": uniqueness.fork_hooks_have_run,
+CAUGHT_BY: dict[str, dict[str, Check]] = {
+    "fork": {
+        "STEP_WIPE_REQUEST": residue.an_answered_request_is_gone,
+        "STEP_HIDE_KEEP": separation.the_keep_is_not_inherited,
+        "STEP_CLOSE_ROOT_FDS": separation.a_context_holds_nothing_of_the_root,
+        "STEP_REOPEN_FILES": state.descriptors_are_restored,
+        "STEP_RESTORE_MASK": state.attributes_are_the_applications,
+        "STEP_RESTORE_DUMPABLE": state.attributes_are_the_applications,
+        "STEP_LIMIT_MEMORY": containment.memory_is_refused,
+        "STEP_DIE_WITH_ROOT": containment.a_context_dies_with_its_worker,
+        "STEP_OWN_GROUP": hostile.a_signal_to_its_group_stays_inside,
+        "STEP_KILL_LEFTOVERS": leftovers.no_task_is_left,
+        "STEP_ANSWER_CRASH": answers.before_headers,
+        "STEP_BREAK_ANSWER": answers.in_the_middle,
+        "STEP_CUT_CONNECTION": answers.before_headers,
+        "STEP_TIME_LIMIT": containment.a_deaf_request_is_ended,
+        "STEP_NOTICE_GONE": containment.a_client_that_leaves,
+        "STEP_HIDE_ROOT": separation.the_root_cannot_be_read,
+        "lwcgi.renew:renew": uniqueness.nothing_is_drawn_twice,
+        "lwcgi._core:Core.after_fork_child": uniqueness.fork_hooks_have_run,
+    },
+    "rewind": {
+        "STEP_WIPE_REQUEST": residue.an_answered_request_is_gone,
+        "STEP_RESTORE_MASK": state.attributes_are_the_applications,
+        "STEP_DIE_WITH_ROOT": containment.a_context_dies_with_its_worker,
+        "STEP_OWN_GROUP": hostile.a_signal_to_its_group_stays_inside,
+        "STEP_KILL_LEFTOVERS": leftovers.no_task_is_left,
+        "STEP_KILL_SHARING": leftovers.a_task_that_shares_memory_is_ended,
+        "lwcgi.renew:renew": uniqueness.nothing_is_drawn_twice,
+        "lwcgi.forkhooks:run": uniqueness.fork_hooks_have_run,
+    },
 }
+
+NAMED: dict[str, tuple[str, str]] = {
+    "STEP_COPY_HOT": ("spoil_c_memory", "memory at 0x"),
+    "STEP_FIND_NEW": ("spoil_c_memory", "memory at 0x"),
+    "STEP_REFILL_DROPPED": ("give_pages_back", "memory at 0x"),
+    "STEP_UNMAP_OWN": ("map_more", "mapping "),
+    "STEP_RESTORE_PROTECTION": ("protect", "mapping "),
+    "STEP_RESTORE_BREAK": ("move_break", "(attribute program break|mapping .*heap)"),
+    "STEP_UNLOCK": ("lock_memory", "(attribute VmLck|mapping )"),
+    "STEP_CLOSE_OPENED": ("open_file", "descriptor "),
+    "STEP_RESTORE_SAVED": ("replace_file", "descriptor "),
+    "STEP_RESTORE_OFFSET": ("seek", "descriptor .*pos"),
+    "STEP_RESTORE_DUMPABLE": ("change_flags_of_process", "attribute (dumpable|transparent)"),
+}
+"""Steps of `rewind` that --verify misses: after which act, and what it names."""
 
 # Throwing the context away is the step that the `none` engine leaves out.
 NEEDS_A_FRESH_CONTEXT: tuple[Check, ...] = (
@@ -66,26 +94,48 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return mutants.build(tmp_path_factory.mktemp("mutants"))
 
 
+_CASES = [
+    pytest.param(engine, step, id=f"{engine}-{step}")
+    for engine, steps in CAUGHT_BY.items()
+    for step in steps
+]
+
+
 def test_every_step_of_the_core_is_tried() -> None:
     """No step of step.h is missing here."""
-    assert set(mutants.STEPS) <= set(CAUGHT_BY)
+    assert set(mutants.STEPS) <= {*CAUGHT_BY["fork"], *CAUGHT_BY["rewind"], *NAMED}
 
 
-@pytest.mark.parametrize("step", CAUGHT_BY)
-def test_check_passes_with_the_step(core: Path, step: str) -> None:
-    """With nothing left out the check holds, also in the build that stops at undefined behaviour."""
-    with mutants.start(core, "") as gateway:
-        CAUGHT_BY[step](gateway)
+@pytest.mark.parametrize("engine", CAUGHT_BY)
+def test_checks_pass_with_the_steps(core: Path, engine: str) -> None:
+    """With nothing left out the checks hold, also in a build that stops at undefined behaviour."""
+    with mutants.start(core, "", engine) as gateway:
+        for check in CAUGHT_BY[engine].values():
+            check(gateway)
+        if engine == "rewind":
+            for act, _ in NAMED.values():
+                ways.act(gateway, [act])
 
 
-@pytest.mark.parametrize("step", CAUGHT_BY)
+@pytest.mark.parametrize(("engine", "step"), _CASES)
 def test_check_fails_without_the_step(
-    core: Path, step: str, monkeypatch: pytest.MonkeyPatch
+    core: Path, engine: str, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the step left out the check does not hold."""
     monkeypatch.setattr(waiting, "patience", 5.0)
-    with mutants.start(core, step) as gateway, pytest.raises((AssertionError, TimeoutError)):
-        CAUGHT_BY[step](gateway)
+    with mutants.start(core, step, engine) as gateway:
+        with pytest.raises((AssertionError, TimeoutError)):
+            CAUGHT_BY[engine][step](gateway)
+
+
+@pytest.mark.parametrize("step", NAMED)
+def test_verify_names_what_the_step_would_have_undone(core: Path, step: str) -> None:
+    """With the step left out, --verify stops the worker and says what differs."""
+    act, what = NAMED[step]
+    with mutants.start(core, step, "rewind") as gateway:
+        gateway.get(f"/do?act={act}")
+        gateway.wait_for_log(rf" ERROR verify: {what}")
+        gateway.wait_for_log(r" WARNING worker 1 is replaced: ")
 
 
 @pytest.mark.parametrize("check", NEEDS_A_FRESH_CONTEXT)

@@ -87,7 +87,8 @@ def test_kill_under_load(kill: Callable[[Gateway], None], engine: str, keep: boo
                 load.more(40)
         # 500 where a worker that has lost its parents ends a request, 502 where the worker is dead.
         assert set(load.told) <= {200, 500, 502}, load.told
-        assert load.told[500] + load.told[502] <= kills * USERS, load.told
+        # A user told of one end may be the first to meet the next: that of the other worker.
+        assert load.told[500] + load.told[502] <= kills * (USERS + 2), load.told
         family = until(
             lambda: [p for p in gateway.processes() if p.state != "Z"], "the gateway's processes"
         )
