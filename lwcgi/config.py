@@ -75,7 +75,7 @@ class Settings:
         no_dispatch: do not watch system calls (engine rewind).
         no_immortal: leave reference counts as they are (engine rewind, CPython 3.12+).
         script_name: mount point of the application, ``""`` or ``/path``.
-        warmup: paths requested once before freezing; empty for none.
+        warmup: paths requested before freezing; empty for none.
         timeout: seconds one request may take; 0 for no limit.
         graceful_timeout: seconds that requests get to end when stopping.
         max_request_memory: bytes of address space a request may add; 0 for no limit.

@@ -20,8 +20,8 @@ def run(
 ) -> list[str]:
     """Send ``GET`` requests for *paths* to *app*, each logged with its status and time.
 
-    Returns those of *paths* that went well. An exception of the application is logged as a warning; SystemExit and KeyboardInterrupt
-    pass through.
+    Returns those of *paths* that went well. An exception of the application is logged as a
+    warning; SystemExit and KeyboardInterrupt pass through.
 
     Parameters:
         app: the application.

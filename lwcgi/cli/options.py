@@ -64,7 +64,7 @@ _LOADING = (
     _option("script-name", "Path where the application is mounted.", default="", metavar="PATH"),
     _option(
         "warmup",
-        "Request this path once before freezing; repeatable. [default: /]",
+        "Request this path before freezing; repeatable. [default: /]",
         multiple=True,
         metavar="PATH",
     ),

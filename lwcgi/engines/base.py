@@ -30,7 +30,6 @@ class Engine:
         name: as given to ``--engine``.
         number: the core's number for it (keep.h, enum engine).
         isolates: promises 1 to 6 are kept: a request starts from the snapshot.
-        forks: a fresh context is a forked process, in which CPython's fork hooks have to run.
         summary: one line for ``lwcgi check`` and the log.
         forks: a context is a copy of the process, in which the hooks of a fork must run.
         examine: tells whether it can run here.

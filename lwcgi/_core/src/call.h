@@ -7,6 +7,7 @@
 #define LWCGI_CALL_H
 
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "keep.h"
 #include "sys.h"
@@ -40,6 +41,23 @@ static inline enum verdict call_make(struct call *c)
 {
     return call_answer(
         c, SYS(c->nr, c->arg[0], c->arg[1], c->arg[2], c->arg[3], c->arg[4], c->arg[5]));
+}
+
+/* What the application points to may not be there: like the kernel, the handler
+ * must answer EFAULT then, and not fall over it. Return 0 or -EFAULT. */
+static inline int call_reads(const struct call *c, void *to, uint64_t from, size_t len)
+{
+    struct iovec here = {to, len}, there = {(void *)from, len};
+
+    return SYS(SYS_process_vm_readv, c->in->pid, &here, 1, &there, 1, 0) == (long)len ? 0 : -EFAULT;
+}
+
+static inline int call_writes(const struct call *c, uint64_t to, const void *from, size_t len)
+{
+    struct iovec here = {(void *)from, len}, there = {(void *)to, len};
+
+    return SYS(SYS_process_vm_writev, c->in->pid, &here, 1, &there, 1, 0) == (long)len ? 0
+                                                                                       : -EFAULT;
 }
 
 static inline enum verdict call_let(struct call *c, uint32_t flags)

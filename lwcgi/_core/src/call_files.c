@@ -11,12 +11,30 @@ enum {
     OFD_SETLK = 37,
     OFD_SETLKW = 38,
     DUPFD_CLOEXEC = 1030,
+    NEW_USERFAULTFD = 0xaa00, /* of /dev/userfaultfd */
 };
+
+_Static_assert((int)TRACE_FDS >= (int)KEEP_MAX_FD, "the root's descriptors fit into the trace");
 
 /* ioctls that only ask: TCGETS, TIOCGWINSZ, FIONREAD, TIOCGPGRP. */
 static int is_question(uint64_t request)
 {
     return request == 0x5401 || request == 0x5413 || request == 0x541b || request == 0x540f;
+}
+
+/* ioctls that return a descriptor: TIOCGPTPEER (openpty(3) makes it), SIOCGSKNS. */
+static int is_opening(uint64_t request)
+{
+    return request == 0x5441 || request == 0x894c;
+}
+
+/* ioctls of terminals and of files in general, sockets, block devices, file
+ * systems: but for the above, none returns a descriptor. */
+static int is_common(uint64_t request)
+{
+    uint64_t kind = request >> 8 & 0xff;
+
+    return kind == 'T' || kind == 0x89 || kind == 0x12 || kind == 'f' || kind == 0x94;
 }
 
 /* The table is the application's alone, or calls go unseen anyway. */
@@ -57,6 +75,45 @@ static int is_roots(const struct call *c, int fd)
         if (c->t->saved[i].copy == fd)
             return 1;
     return keep_owns_fd(c->k, fd);
+}
+
+static void note(struct trace *t, int fd)
+{
+    if (fd >= 0 && fd < TRACE_FDS)
+        t->roots[fd / 64] |= 1ull << (fd % 64);
+}
+
+void call_note_roots(struct call *c)
+{
+    const struct keep *k = c->k;
+    struct trace *t = c->t;
+    uint32_t n;
+    int i;
+
+    memset(t->roots, 0, sizeof t->roots);
+    if (t->flags & TRACE_UNSHARED) { /* the others' numbers may be the application's by now */
+        note(t, k->rq.wire);
+        note(t, k->cfg.events_fd);
+        return;
+    }
+    for (i = 0; i <= k->top_fd; i++)
+        if (k->conns[i].state != CONN_FREE) {
+            note(t, i);
+            note(t, k->conns[i].stash);
+        }
+    for (n = 0; n < t->saved_count; n++)
+        note(t, t->saved[n].copy);
+    for (i = 0; i < KEEP_OWN; i++)
+        note(t, k->own[i]);
+    for (i = 0; i < k->cfg.listener_count; i++)
+        note(t, k->cfg.listeners[i]);
+    note(t, k->epoll);
+    note(t, k->signals);
+    note(t, k->wake);
+    note(t, k->cfg.events_fd);
+    note(t, k->cfg.access_log_fd);
+    note(t, k->cfg.queue_send);
+    note(t, k->cfg.queue_recv);
 }
 
 int call_knows(const struct call *c, int fd)
@@ -110,6 +167,20 @@ enum verdict call_opens(struct call *c)
     return CALL_ANSWERED;
 }
 
+/* A copy shares offset, flags and locks with what it is a copy of. */
+static enum verdict copies(struct call *c)
+{
+    touch(c, (int)c->arg[0], FILE_CHANGED);
+    return call_opens(c);
+}
+
+enum verdict call_opens_of(struct call *c)
+{
+    if (!call_knows(c, (int)c->arg[0]))
+        return call_answer(c, -EBADF);
+    return c->nr == SYS_dup ? copies(c) : call_opens(c);
+}
+
 enum verdict call_opens_pair(struct call *c, const int *pair)
 {
     call_make(c);
@@ -142,7 +213,9 @@ static void opened_proc(struct call *c, int fd)
     *t.at = 0;
     n = SYS(SYS_readlink, path, target, sizeof target, 0, 0, 0);
     if (n < 0 || ends_in(target, (size_t)n, "/coredump_filter") ||
-        ends_in(target, (size_t)n, "/clear_refs"))
+        ends_in(target, (size_t)n, "/clear_refs") ||
+        /* given to all that share the memory, so to the root and its next child */
+        ends_in(target, (size_t)n, "/oom_score_adj") || ends_in(target, (size_t)n, "/oom_adj"))
         trace_flag(c->t, TRACE_WHOLE, c->nr);
     else
         trace_flag(c->t, TRACE_TASK | TRACE_SCAN, c->nr);
@@ -176,7 +249,8 @@ enum verdict call_opens_path(struct call *c)
         flags = O_CREAT | O_WRONLY | O_TRUNC;
         break;
     default:
-        flags = *(const uint64_t *)c->arg[2]; /* struct open_how */
+        if (c->arg[3] < 24 || call_reads(c, &flags, c->arg[2], sizeof flags)) /* struct open_how */
+            return call_make(c); /* the kernel says what is wrong */
     }
     if (may_wait(dir, path, flags))
         return call_let(c, TRACE_FILES);
@@ -195,8 +269,10 @@ static int save(struct call *c, int fd)
     struct trace *t = c->t;
     long copy;
 
-    if (t->saved_count == TRACE_SAVED)
-        return -EMFILE;
+    if (t->saved_count == TRACE_SAVED) {
+        trace_flag(t, TRACE_WHOLE, c->nr);
+        return 0;
+    }
     copy = sys_fcntl(fd, DUPFD_CLOEXEC, HIGH_FD);
     if (copy == -EINVAL || copy == -EMFILE)
         copy = sys_fcntl(fd, DUPFD_CLOEXEC, 3);
@@ -206,6 +282,13 @@ static int save(struct call *c, int fd)
     t->saved[t->saved_count].copy = (int)copy;
     t->saved_count++;
     return 0;
+}
+
+/* It was not replaced after all. */
+static void unsave(struct trace *t, uint32_t count)
+{
+    while (t->saved_count > count)
+        sys_close(t->saved[--t->saved_count].copy);
 }
 
 static enum verdict close_known(struct call *c, int fd)
@@ -271,6 +354,8 @@ enum verdict call_closes_range(struct call *c)
 enum verdict call_duplicates_to(struct call *c)
 {
     int from = (int)c->arg[0], to = (int)c->arg[1], ret;
+    uint32_t saved = c->t->saved_count;
+    enum verdict v;
 
     if (is_private(c))
         return CALL_LET;
@@ -288,17 +373,20 @@ enum verdict call_duplicates_to(struct call *c)
             return call_answer(c, -EBUSY);
         }
     }
-    return call_opens(c);
+    v = copies(c);
+    if (c->result < 0)
+        unsave(c->t, saved);
+    return v;
 }
 
 enum verdict call_fcntl(struct call *c)
 {
-    switch (c->arg[1]) {
+    switch ((unsigned)c->arg[1]) {
     case F_DUPFD:
     case DUPFD_CLOEXEC:
         if (!call_knows(c, (int)c->arg[0]))
             return call_answer(c, -EBADF);
-        return call_opens(c);
+        return copies(c);
     case F_GETFD:
     case F_GETFL:
     case F_GETLK:
@@ -312,5 +400,15 @@ enum verdict call_fcntl(struct call *c)
 
 enum verdict call_ioctl(struct call *c)
 {
-    return is_question(c->arg[1]) ? call_uses(c, 0) : call_changes(c, 0);
+    uint64_t request = (unsigned)c->arg[1];
+
+    if (request == NEW_USERFAULTFD)
+        return call_answer(c, -EPERM);
+    if (is_opening(request))
+        return call_opens_of(c);
+    if (is_question(request))
+        return call_uses(c, 0);
+    if (!is_common(request))
+        c->t->flags |= TRACE_FILES; /* its result may be a descriptor */
+    return call_changes(c, 0);
 }

@@ -12,10 +12,14 @@
 /* Argument `i` is a descriptor of the application. */
 int call_knows(const struct call *c, int fd);
 
+/* Notes in the trace what a copy of the process must not hold. */
+void call_note_roots(struct call *c);
+
 enum verdict call_uses(struct call *c, int i);    /* it is only used */
 enum verdict call_moves(struct call *c, int i);   /* its offset may change */
 enum verdict call_changes(struct call *c, int i); /* flags, locks or owner may change */
 enum verdict call_opens(struct call *c);          /* the result is a descriptor */
+enum verdict call_opens_of(struct call *c);       /* … made of the first argument's */
 enum verdict call_opens_pair(struct call *c, const int *pair);
 enum verdict call_opens_path(struct call *c);
 enum verdict call_closes(struct call *c);

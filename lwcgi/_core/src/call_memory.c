@@ -41,9 +41,9 @@ enum verdict call_mmap(struct call *c)
         return CALL_ANSWERED;
     if (frozen)
         trace_flag(c->t, TRACE_MAPS | TRACE_SCAN, c->nr);
-    else
+    else if (!(flags & MAP_HUGETLB))
         ranges_add(&c->t->own, (uint64_t)c->result, page_end((uint64_t)c->result, c->arg[1]));
-    if (flags & MAP_GROWSDOWN)
+    if (flags & (MAP_GROWSDOWN | MAP_HUGETLB)) /* its size is not the one asked for */
         trace_flag(c->t, TRACE_MAPS, c->nr);
     return CALL_ANSWERED;
 }
@@ -67,6 +67,9 @@ static long unmap_own(struct call *c, uint64_t start, uint64_t end)
         ranges_remove(&c->t->own, from, to);
         i = c->t->own.count; /* the list has changed */
     }
+    /* What is neither the snapshot's nor ours can only be its own. */
+    if (c->t->own.lost && !image_touches(c->k->image, start, end))
+        return sys_munmap((void *)start, end - start);
     return 0;
 }
 

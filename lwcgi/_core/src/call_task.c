@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "call_files.h"
 #include "call_memory.h"
 #include "unshare.h"
 
@@ -35,12 +36,16 @@ enum verdict call_unshare(struct call *c)
 
 enum verdict call_clone(struct call *c)
 {
-    uint64_t flags = c->nr == SYS_clone    ? c->arg[0]
-                     : c->nr == SYS_clone3 ? *(const uint64_t *)c->arg[0]
-                     : c->nr == SYS_vfork  ? CLONE_VM | CLONE_VFORK
-                                           : 0;
-    int thread = (flags & CLONE_VM) && !(flags & CLONE_VFORK);
+    enum { CLONE_ARGS = 64 }; /* the shortest struct clone_args */
+    uint64_t flags = c->nr == SYS_clone   ? c->arg[0]
+                     : c->nr == SYS_vfork ? CLONE_VM | CLONE_VFORK
+                                          : 0;
+    int thread;
 
+    if (c->nr == SYS_clone3 &&
+        (c->arg[1] < CLONE_ARGS || call_reads(c, &flags, c->arg[0], sizeof flags)))
+        return CALL_LET; /* the kernel says what is wrong */
+    thread = (flags & CLONE_VM) && !(flags & CLONE_VFORK);
     /* Its calls will not be seen: let it have a descriptor table that is no
      * longer the root's. */
     if (thread || flags & CLONE_FILES) {
@@ -55,6 +60,8 @@ enum verdict call_clone(struct call *c)
         trace_flag(c->t, TRACE_FILES, c->nr);
     if (flags & CLONE_VM) /* it borrows our memory and may map something */
         return call_let(c, TRACE_MAPS);
+    if (c->t->flags & (TRACE_FILES | TRACE_UNSHARED))
+        call_note_roots(c);
     return CALL_FORK;
 }
 
@@ -69,18 +76,17 @@ enum verdict call_kill(struct call *c)
 
 enum verdict call_sigaction(struct call *c)
 {
-    const struct kernel_sigaction *act = (const void *)c->arg[1];
     struct kernel_sigaction copy;
 
     if ((int)c->arg[0] == SIGSYS) {
         /* Ours. The application may believe what it likes of it. */
-        if (c->arg[2])
-            memset((void *)c->arg[2], 0, sizeof copy);
-        return call_answer(c, 0);
+        memset(&copy, 0, sizeof copy);
+        return call_answer(c, c->arg[2] ? call_writes(c, c->arg[2], &copy, sizeof copy) : 0);
     }
-    if (!act)
+    if (!c->arg[1])
         return CALL_LET;
-    copy = *act;
+    if (call_reads(c, &copy, c->arg[1], sizeof copy))
+        return call_answer(c, -EFAULT);
     /* A handler that blocked SIGSYS could make no call. */
     copy.mask &= ~SIGSYS_BIT;
     trace_flag(c->t, TRACE_TASK, c->nr);
@@ -95,6 +101,12 @@ enum verdict call_sigprocmask(struct call *c)
 
     if (c->arg[3] != sizeof *set)
         return call_answer(c, -EINVAL);
+    /* With no such `how` the kernel only looks if the set can be read, which is
+     * also how some libraries ask whether memory can be. */
+    if (set && SYS(SYS_rt_sigprocmask, -1, set, NULL, sizeof *set, 0, 0) == -EFAULT)
+        return call_answer(c, -EFAULT);
+    if (old && SYS(SYS_rt_sigprocmask, SIG_BLOCK, NULL, old, sizeof *old, 0, 0))
+        return call_answer(c, -EFAULT);
     if (set) {
         switch ((int)c->arg[0]) {
         case SIG_BLOCK:
@@ -119,26 +131,25 @@ enum verdict call_sigprocmask(struct call *c)
 
 enum verdict call_sigaltstack(struct call *c)
 {
-    const stack_t *set = (const void *)c->arg[0];
-    stack_t *old = (void *)c->arg[1], was;
+    stack_t set, was;
 
     /* The handler of system calls needs its own; it is large enough for all. */
     memset(&was, 0, sizeof was);
     was.ss_sp = (void *)c->t->altstack_sp;
     was.ss_size = c->t->altstack_size;
     was.ss_flags = c->t->altstack_flags;
-    if (set) {
-        if (set->ss_flags & ~(SS_ONSTACK | SS_DISABLE | (int)(1u << 31)))
+    if (c->arg[0]) {
+        if (call_reads(c, &set, c->arg[0], sizeof set))
+            return call_answer(c, -EFAULT);
+        if (set.ss_flags & ~(SS_ONSTACK | SS_DISABLE | (int)(1u << 31)))
             return call_answer(c, -EINVAL);
-        if (!(set->ss_flags & SS_DISABLE) && set->ss_size < (size_t)MINSIGSTKSZ)
+        if (!(set.ss_flags & SS_DISABLE) && set.ss_size < (size_t)MINSIGSTKSZ)
             return call_answer(c, -ENOMEM);
-        c->t->altstack_sp = (uint64_t)set->ss_sp;
-        c->t->altstack_size = set->ss_size;
-        c->t->altstack_flags = set->ss_flags & ~SS_ONSTACK;
+        c->t->altstack_sp = (uint64_t)set.ss_sp;
+        c->t->altstack_size = set.ss_size;
+        c->t->altstack_flags = set.ss_flags & ~SS_ONSTACK;
     }
-    if (old)
-        *old = was;
-    return call_answer(c, 0);
+    return call_answer(c, c->arg[1] ? call_writes(c, c->arg[1], &was, sizeof was) : 0);
 }
 
 /* Calls that wait under another mask. Where it holds SIGSYS, handlers that run
@@ -153,16 +164,16 @@ enum verdict call_waits_with_mask(struct call *c)
              : c->nr == SYS_ppoll       ? 3
              : c->nr == SYS_pselect6    ? 5
                                         : 4;
-    const uint64_t *set = (const void *)c->arg[at];
-    uint64_t copy;
+    uint64_t set = c->arg[at], copy;
 
     if (set && c->nr == SYS_pselect6) {
-        memcpy(&six, set, sizeof six);
-        set = six.set;
+        if (call_reads(c, &six, set, sizeof six))
+            return CALL_LET;
+        set = (uint64_t)six.set;
     }
-    if (!set || !(*set & SIGSYS_BIT))
+    if (!set || call_reads(c, &copy, set, sizeof copy) || !(copy & SIGSYS_BIT))
         return CALL_LET;
-    copy = *set & ~SIGSYS_BIT;
+    copy &= ~SIGSYS_BIT;
     if (c->nr == SYS_pselect6) {
         six.set = &copy;
         c->arg[at] = (uint64_t)&six;
@@ -193,8 +204,8 @@ enum verdict call_prctl(struct call *c)
         c->t->death_signal = (int32_t)c->arg[1];
         return call_answer(c, 0);
     case PR_GET_PDEATHSIG:
-        *(int *)c->arg[1] = c->t->death_signal;
-        return call_answer(c, 0);
+        return call_answer(
+            c, call_writes(c, c->arg[1], &c->t->death_signal, sizeof c->t->death_signal));
     case PR_GET_DUMPABLE:
     case PR_GET_UNALIGN:
     case PR_GET_KEEPCAPS:
@@ -214,8 +225,10 @@ enum verdict call_prctl(struct call *c)
     case PR_GET_THP_DISABLE:
     case PR_GET_SPECULATION_CTRL:
     case PR_GET_IO_FLUSHER:
-    case 66: /* PR_GET_MDWE */
-    case 68: /* PR_GET_MEMORY_MERGE */
+    case PR_MCE_KILL_GET:
+    case 0x41555856: /* PR_GET_AUXV */
+    case 66:         /* PR_GET_MDWE */
+    case 68:         /* PR_GET_MEMORY_MERGE */
         return CALL_LET;
     case PR_SET_DUMPABLE:
     case PR_SET_THP_DISABLE: /* both are of the memory, and set back by the root */
@@ -233,9 +246,11 @@ enum verdict call_prctl(struct call *c)
     case PR_SET_IO_FLUSHER:
     case PR_SET_PTRACER:
     case PR_MCE_KILL:
+    case PR_TASK_PERF_EVENTS_DISABLE:
+    case PR_TASK_PERF_EVENTS_ENABLE:
         return call_let(c, TRACE_TASK);
     case 59: /* PR_SET_SYSCALL_USER_DISPATCH */
-        return call_let(c, UNSEEN);
+        return own_table(c) ? call_answer(c, -EPERM) : call_let(c, UNSEEN);
     case 0x53564d41: /* PR_SET_VMA: names a mapping */
         return call_owns(c, c->arg[2], c->arg[3]) ? CALL_LET : call_answer(c, 0);
     default:

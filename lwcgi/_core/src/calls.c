@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "calls.h"
 
+#include <sys/mman.h>
+
 #include "call_files.h"
 #include "call_memory.h"
 #include "call_task.h"
@@ -15,6 +17,9 @@ enum {
     NR_futex_requeue = 456,
     NR_statmount = 457,
     NR_listmount = 458,
+    NR_lsm_get_self_attr = 459,
+    NR_lsm_set_self_attr = 460,
+    NR_lsm_list_modules = 461,
     NR_mseal = 462,
     NR_setxattrat = 463,
     NR_removexattrat = 466,
@@ -31,6 +36,7 @@ enum kind {
     OPENS,    /* returns a new descriptor, without waiting */
     OPENS_OF, /* … made of the descriptor that is its first argument */
     TASK,     /* changes the task */
+    TASK_OF,  /* … by means of the descriptor that is its first argument */
     WHOLE,    /* changes memory as a whole, for good */
     NO_SUCH,  /* answered ENOSYS */
     DENIED,   /* answered EPERM */
@@ -119,7 +125,7 @@ static const uint8_t kinds[512] = {
     [SYS_getdents] = MOVES,
     [SYS_getcwd] = PURE,
     [SYS_chdir] = TASK,
-    [SYS_fchdir] = TASK,
+    [SYS_fchdir] = TASK_OF,
     [SYS_rename] = PURE,
     [SYS_mkdir] = PURE,
     [SYS_rmdir] = PURE,
@@ -329,7 +335,7 @@ static const uint8_t kinds[512] = {
     [SYS_clock_adjtime] = PURE,
     [SYS_syncfs] = USES,
     [SYS_sendmmsg] = USES,
-    [SYS_setns] = TASK,
+    [SYS_setns] = TASK_OF,
     [SYS_getcpu] = PURE,
     [SYS_process_vm_readv] = PURE,
     [SYS_process_vm_writev] = PURE,
@@ -338,11 +344,11 @@ static const uint8_t kinds[512] = {
     [SYS_sched_setattr] = TASK,
     [SYS_sched_getattr] = PURE,
     [SYS_renameat2] = PURE,
-    [SYS_seccomp] = TASK,
+    [SYS_seccomp] = SPECIAL,
     [SYS_getrandom] = PURE,
     [SYS_memfd_create] = OPENS,
     [SYS_kexec_file_load] = PURE,
-    [SYS_bpf] = OPENS,
+    [SYS_bpf] = SPECIAL,
     [SYS_execveat] = PURE,
     [SYS_userfaultfd] = DENIED,
     [SYS_membarrier] = SPECIAL,
@@ -356,7 +362,7 @@ static const uint8_t kinds[512] = {
     [SYS_statx] = PURE,
     [SYS_io_pgetevents] = PURE,
     [SYS_rseq] = NO_SUCH,
-    [SYS_pidfd_send_signal] = TASK,
+    [SYS_pidfd_send_signal] = TASK_OF,
     [SYS_io_uring_setup] = NO_SUCH,
     [SYS_io_uring_enter] = NO_SUCH,
     [SYS_io_uring_register] = NO_SUCH,
@@ -370,15 +376,15 @@ static const uint8_t kinds[512] = {
     [SYS_clone3] = SPECIAL,
     [SYS_close_range] = SPECIAL,
     [SYS_openat2] = SPECIAL,
-    [SYS_pidfd_getfd] = OPENS,
+    [SYS_pidfd_getfd] = OPENS_OF,
     [SYS_faccessat2] = PURE,
     [SYS_process_madvise] = WHOLE,
     [SYS_epoll_pwait2] = SPECIAL,
     [SYS_mount_setattr] = PURE,
     [SYS_quotactl_fd] = USES,
-    [SYS_landlock_create_ruleset] = OPENS,
+    [SYS_landlock_create_ruleset] = SPECIAL,
     [SYS_landlock_add_rule] = USES,
-    [SYS_landlock_restrict_self] = TASK,
+    [SYS_landlock_restrict_self] = TASK_OF,
     [SYS_memfd_secret] = OPENS,
     [SYS_process_mrelease] = WHOLE,
     [SYS_futex_waitv] = PURE,
@@ -391,6 +397,9 @@ static const uint8_t kinds[512] = {
     [NR_futex_requeue] = PURE,
     [NR_statmount] = PURE,
     [NR_listmount] = PURE,
+    [NR_lsm_get_self_attr] = PURE,
+    [NR_lsm_set_self_attr] = TASK,
+    [NR_lsm_list_modules] = PURE,
     [NR_mseal] = WHOLE,
     [NR_setxattrat... NR_removexattrat] = PURE,
 };
@@ -399,9 +408,10 @@ static const uint8_t kinds[512] = {
 static enum verdict receive(struct call *c)
 {
     enum verdict v = call_uses(c, 0);
-    const struct msghdr *m = (const void *)c->arg[1];
+    struct msghdr m;
 
-    if (v == CALL_LET && (c->nr == SYS_recvmmsg || (m && m->msg_control)))
+    if (v == CALL_LET &&
+        (c->nr == SYS_recvmmsg || (call_reads(c, &m, c->arg[1], sizeof m) == 0 && m.msg_control)))
         c->t->flags |= TRACE_FILES;
     return v;
 }
@@ -449,6 +459,8 @@ static enum verdict special(struct call *c)
     case SYS_recvmmsg:
         return receive(c);
     case SYS_mmap:
+        if (!(c->arg[3] & MAP_ANONYMOUS) && !call_knows(c, (int)c->arg[4]))
+            return call_answer(c, -EBADF);
         return call_mmap(c);
     case SYS_munmap:
         return call_munmap(c);
@@ -495,12 +507,20 @@ static enum verdict special(struct call *c)
         return CALL_SIGRETURN;
     case SYS_sigaltstack:
         return call_sigaltstack(c);
+    case SYS_epoll_pwait:
+    case SYS_epoll_pwait2:
+        if (!call_knows(c, (int)c->arg[0]))
+            return call_answer(c, -EBADF);
+        return call_waits_with_mask(c);
     case SYS_rt_sigsuspend:
     case SYS_ppoll:
     case SYS_pselect6:
-    case SYS_epoll_pwait:
-    case SYS_epoll_pwait2:
         return call_waits_with_mask(c);
+    case SYS_landlock_create_ruleset: /* with flags it only asks for a version */
+        return c->arg[2] ? CALL_LET : call_opens(c);
+    case SYS_bpf:     /* of its many commands some return a descriptor */
+    case SYS_seccomp: /* … and so may this, with a listener */
+        return call_let(c, TRACE_TASK | TRACE_FILES);
     case SYS_set_tid_address:
         return call_answer(c, c->in->pid);
     case SYS_prctl:
@@ -525,6 +545,8 @@ static enum verdict both(struct call *c, enum verdict (*judge)(struct call *, in
 
 enum verdict calls_judge(struct call *c)
 {
+    enum verdict v;
+
     switch (c->nr >= 0 && c->nr < (long)sizeof kinds ? kinds[c->nr] : UNKNOWN) {
     case PURE:
         return CALL_LET;
@@ -539,13 +561,14 @@ enum verdict calls_judge(struct call *c)
     case CHANGES:
         return call_changes(c, 0);
     case OPENS_OF:
-        if (!call_knows(c, (int)c->arg[0]))
-            return call_answer(c, -EBADF);
-        return call_opens(c);
+        return call_opens_of(c);
     case OPENS:
         return call_opens(c);
     case TASK:
         return call_let(c, TRACE_TASK);
+    case TASK_OF:
+        v = call_uses(c, 0);
+        return v == CALL_LET ? call_let(c, TRACE_TASK) : v;
     case WHOLE:
         return call_make_flag(c, TRACE_WHOLE);
     case NO_SUCH:

@@ -176,7 +176,16 @@ void dispatch_in_fork(void)
     const struct inbox *in = keep_inbox;
     const struct trace *t = in->trace;
 
-    /* Of what the application opened some may not be known; then all may stay. */
-    if (!(t->flags & (TRACE_FILES | TRACE_UNSHARED)))
+    int fd;
+
+    if (!(t->flags & (TRACE_FILES | TRACE_UNSHARED))) {
         files_close_except(&in->frozen, t->opened, (int)t->opened_count, NULL, 0);
+        return;
+    }
+    /* Of what the application opened some is not known, but the root's is. */
+    for (fd = 0; fd < TRACE_FDS; fd += 64) {
+        uint64_t left = t->roots[fd / 64];
+        for (; left; left &= left - 1)
+            sys_close(fd + __builtin_ctzll(left));
+    }
 }

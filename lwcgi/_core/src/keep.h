@@ -131,6 +131,7 @@ struct counters {
     uint64_t in_place;
     uint64_t new_tasks;
     uint64_t ended; /* its process had ended */
+    uint64_t new_workers;
     uint64_t scans;
     uint64_t blind;
     uint64_t pages; /* put back in all */

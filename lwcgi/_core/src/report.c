@@ -118,6 +118,7 @@ void report_counters(struct keep *k)
         {" undone in place", c->in_place},
         {" with a new task", c->new_tasks},
         {" after their process ended", c->ended},
+        {" with a new worker", c->new_workers},
         {" scans", c->scans},
         {" blind", c->blind},
         {" pages put back", c->pages},

@@ -20,7 +20,6 @@
 #include "request.h"
 #include "restore.h"
 #include "step.h"
-#include "sys.h"
 #include "trace.h"
 #include "sys.h"
 #include "undo.h"
@@ -29,7 +28,7 @@
 
 enum {
     USED_STACK = 12 * 1024, /* more than the loop uses between two requests */
-    HIGH_FD = 1000,         /* where an application that closes everything does not reach */
+    HIGH_FD = 1000, /* where an application that closes everything does not reach */
 };
 
 /* After these the next request needs a new task. */
@@ -219,7 +218,8 @@ int rewind_unshare(struct keep *k, struct inbox *in)
     struct trace *t = in->trace;
     int opened[TRACE_OPENED], count = (int)t->opened_count, spare[2];
     uint64_t one = 1;
-    long ret = SYS(SYS_unshare, CLONE_FILES, 0, 0, 0, 0, 0);
+    /* unshare(CLONE_FILES), in a form that profiles of containers let pass. */
+    long ret = SYS(SYS_close_range, ~0u, ~0u, CLOSE_RANGE_UNSHARE, 0, 0, 0);
 
     if (ret)
         return (int)ret;
@@ -318,7 +318,7 @@ static int clear_up(struct guard *g)
     struct trace *t = in->trace;
     struct rewind *r = k->rewind;
     struct ending how;
-    int ret = task_reap(g->pid, &how), left;
+    int ret = task_reap(g->pid, &how), left, served;
 
     sys_close(g->pidfd);
     if (ret)
@@ -334,12 +334,14 @@ static int clear_up(struct guard *g)
             be_replaced(k, "what a request left running cannot be ended", ret);
     }
     note_request(k);
+    served = k->rq.fd >= 0;
     k->rq.wire = k->rq.fd;
     if (!left)
         guard_settle(g, &how);
     else if (k->rq.fd >= 0)
         direct_leave(k, in);
     /* What cannot be put back is not tried: it may not even be writable. */
+    r->track.copied = r->track.found = 0;
     ret = t->flags & TRACE_WHOLE ? 0 : restore_request(k, in);
     STEP(RESTORE_DUMPABLE) {
         sys_prctl(PR_SET_DUMPABLE, (unsigned long)in->frozen.dumpable);
@@ -348,16 +350,17 @@ static int clear_up(struct guard *g)
     if (t->flags & TRACE_BLIND)
         note_blind(k);
     if (t->flags & TRACE_WHOLE || ret) {
+        k->count.new_workers++;
         note_undone(k, t, "by a new worker");
         be_replaced(k,
                     ret ? "its memory cannot be put back"
                         : "a request changed what only a new process can undo",
                     ret);
     }
-    if (left)
-        k->count.new_tasks++;
-    else
+    if (!left)
         k->count.ended++;
+    else if (served)
+        k->count.new_tasks++;
     note_undone(k, t, left ? "with a new task" : "after its process ended");
     ret = t->flags & TRACE_FILES ? conn_rebuild(k, k->wake, SOURCE_WAKE) : 0;
     if (ret)

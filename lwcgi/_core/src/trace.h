@@ -31,6 +31,7 @@ enum {
     TRACE_STUBS = 1024,     /* call sites of the application; a power of two */
     TRACE_FORK_STUBS = 32,  /* … of those that fork */
     TRACE_INHERITED = 1024, /* as many as KEEP_MAX_FILES */
+    TRACE_FDS = 65536,      /* as many as KEEP_MAX_FD */
 };
 
 struct range {
@@ -83,6 +84,9 @@ struct trace {
     int32_t opened[TRACE_OPENED];
     struct saved_file saved[TRACE_SAVED];
     uint8_t files[TRACE_INHERITED]; /* FILE_*, by index into frozen.files */
+    /* The root's descriptors by number, noted where a copy of the process cannot
+     * know them otherwise: it has no keep. */
+    uint64_t roots[TRACE_FDS / 64];
 };
 
 /* Forgets the request. Stubs stay. */

@@ -61,17 +61,22 @@ static int undo_file(const struct own_file *own, int how)
     return ret < 0 ? (int)ret : 0;
 }
 
+/* Then offsets and flags may have been changed through copies that nobody saw:
+ * those of a process that was started, or of one that a descriptor was sent to. */
+static const uint32_t COPIES = TRACE_CHILDREN | TRACE_FILES | TRACE_BLIND;
+
 int undo_descriptors(struct inbox *in)
 {
     struct trace *t = in->trace;
+    int all = t->flags & COPIES ? FILE_CHANGED : 0;
     int i, ret = undo_opened(in);
 
-    if (!t->files_touched)
+    if (!t->files_touched && !all)
         return ret;
     for (i = 0; i < in->frozen.file_count && !ret; i++)
-        if (t->files[i])
+        if (t->files[i] | all)
             STEP(RESTORE_OFFSET)
-                ret = undo_file(&in->frozen.files[i], t->files[i]);
+                ret = undo_file(&in->frozen.files[i], t->files[i] | all);
     return ret;
 }
 
@@ -90,7 +95,7 @@ int undo_mappings(struct keep *k, struct inbox *in)
     STEP(RESTORE_BREAK)
         if (t->brk != t->frozen_brk || t->flags & TRACE_MAPS)
             SYS(SYS_brk, t->frozen_brk, 0, 0, 0, 0, 0);
-    if (t->flags & TRACE_LOCKED)
+    if (t->flags & (TRACE_LOCKED | TRACE_MAPS))
         STEP(UNLOCK)
             ret = SYS(SYS_munlockall, 0, 0, 0, 0, 0, 0);
     return (int)ret;
