@@ -128,6 +128,10 @@ __asm__(".text\n"
         "  syscall\n"
         "  cmp %eax, %r9d\n"
         "  jne 3f\n"
+        "  mov $157, %eax\n" /* prctl(PR_SET_PTRACER, root): Yama lets its descendants read us */
+        "  mov $0x59616d61, %edi\n"
+        "  mov %r9, %rsi\n"
+        "  syscall\n"
         "  mov $109, %eax\n" /* setpgid(0, 0) */
         "  xor %edi, %edi\n"
         "  xor %esi, %esi\n"

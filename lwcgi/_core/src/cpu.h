@@ -38,7 +38,8 @@ long cpu_clone(unsigned long flags, void *stack_top, int *pidfd, int *child_tid,
                void *arg);
 
 /* Forks a process that touches nothing, not even its stack, and only ends when
- * its parent `root` does. Returns its pid, or -errno. */
+ * its parent `root` does. Its descriptors are closed once it may be read by the
+ * descendants of `root`. Returns its pid, or -errno. */
 long cpu_holder(int root);
 
 #endif

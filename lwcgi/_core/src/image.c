@@ -34,6 +34,24 @@ long image_list(const struct image *im, struct mapping *to)
     return n;
 }
 
+/* Returns when the holder is ready. */
+static int start_holder(struct image *im)
+{
+    int ends[2];
+    char byte;
+    long ret = SYS(SYS_pipe2, ends, O_CLOEXEC, 0, 0, 0, 0);
+
+    if (ret)
+        return (int)ret;
+    im->holder = (int)cpu_holder(sys_getpid());
+    sys_close(ends[1]);
+    /* The end of file comes when the holder has closed its copy of the other end. */
+    if (im->holder > 0)
+        sys_read(ends[0], &byte, 1);
+    sys_close(ends[0]);
+    return im->holder < 0 ? im->holder : 0;
+}
+
 int image_arm(struct image *im, const char **what)
 {
     long n;
@@ -65,9 +83,9 @@ int image_arm(struct image *im, const char **what)
             return ret;
     }
     *what = "copying the page tables";
-    im->holder = (int)cpu_holder(sys_getpid());
-    if (im->holder < 0)
-        return im->holder;
+    ret = start_holder(im);
+    if (ret)
+        return ret;
     im->holder_pidfd = (int)sys_pidfd_open(im->holder);
     return im->holder_pidfd < 0 ? im->holder_pidfd : 0;
 }

@@ -28,7 +28,7 @@
 
 enum {
     USED_STACK = 12 * 1024, /* more than the loop uses between two requests */
-    HIGH_FD = 1000, /* where an application that closes everything does not reach */
+    HIGH_FD = 1000,         /* where an application that closes everything does not reach */
 };
 
 /* After these the next request needs a new task. */

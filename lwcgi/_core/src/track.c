@@ -20,6 +20,7 @@ enum {
     MISSES = 4,      /* so many samples without a write end it */
     SAMPLE_MIN = 64, /* requests between two samples */
     SAMPLE_MAX = 4096,
+    COLD = 1024, /* pages remembered that are not hot: 4 MiB of shadow */
 };
 
 static uint8_t *slot_of(const struct track *tr, const struct page *p)
@@ -324,7 +325,7 @@ static int take_in(struct track *tr, struct image *im)
     uint32_t fresh = 0, i;
     int ret;
 
-    if (tr->slots_used > SHADOW_PAGES / 4 * 3 && tr->hot_count < SHADOW_PAGES / 2) {
+    if (tr->count > tr->hot_count + COLD || tr->slots_used == SHADOW_PAGES) {
         ret = thin_out(tr, im);
         if (ret)
             return ret;

@@ -165,7 +165,8 @@ static void name_symbol(const struct memory *m, uint64_t base, uint64_t at, stru
 
 /* Where CPython, 3.11 to 3.14, keeps what we look for. */
 enum { OB_TYPE = 8, OB_SIZE = 16, TP_NAME = 24, TP_BASICSIZE = 32, TP_ITEMSIZE = 40 };
-enum { ALIGNED = 16, BEHIND = 512, GC_HEAD = 16, LARGEST = 1 << 20 };
+enum { ALIGNED = 16, BEHIND = 512, SLACK = 64, LARGEST = 1 << 20 };
+enum { HEADS = 32 /* of the collector, and of the values, in front of an object */ };
 
 static int is_type(const struct memory *m, uint64_t at, uint64_t type)
 {
@@ -190,20 +191,22 @@ static uint64_t size_of(const struct memory *m, uint64_t object, uint64_t of)
     return count < LARGEST ? size + count * item : size;
 }
 
-/* Is there an object at `object` whose bytes, or the collector's in front of
- * it, hold `at`? */
+/* Is there an object at `object` that has `at` among its bytes, or at most
+ * `slack` behind them, or in front of them? */
 static int name_object(const struct memory *m, uint64_t object, uint64_t type, uint64_t at,
-                       struct text *why)
+                       uint64_t slack, struct text *why)
 {
-    uint64_t of = word(m, object + OB_TYPE);
+    uint64_t of = word(m, object + OB_TYPE), end;
     char name[NAME];
 
     if (!is_type(m, of, type) || !name_at(m, word(m, of + TP_NAME), name))
         return 0;
-    if (at >= object + size_of(m, object, of))
+    end = object + size_of(m, object, of);
+    if (at >= end + slack)
         return 0;
-    text_str(why,
-             at < object ? "; in front of a Python object of type " : "; Python object of type ");
+    text_str(why, at < object ? "; in front of a Python object of type "
+                  : at < end  ? "; Python object of type "
+                              : "; behind a Python object of type ");
     text_str(why, name);
     text_str(why, " at 0x");
     note_hex(why, object);
@@ -226,7 +229,13 @@ void place_name(const struct memory *m, const struct note *areas, uint64_t type,
     if (!type)
         return;
     for (object = nearest; object + BEHIND > at; object -= ALIGNED)
-        if (name_object(m, object, type, at, why))
+        if (name_object(m, object, type, at, 0, why))
             return;
-    name_object(m, nearest + GC_HEAD, type, at, why);
+    for (object = nearest + ALIGNED; object <= nearest + HEADS; object += ALIGNED)
+        if (name_object(m, object, type, at, 0, why))
+            return;
+    /* Some have more than their type says. */
+    for (object = nearest; object + BEHIND > at; object -= ALIGNED)
+        if (name_object(m, object, type, at, SLACK, why))
+            return;
 }
