@@ -5,6 +5,7 @@
 
 #include "sys.h"
 
+static const uint64_t MOST_INACCESSIBLE = 64 << 20;
 static const uint32_t ACCESS = MAP_READ | MAP_WRITE | MAP_EXEC;
 
 static int protection(const struct mapping *m)
@@ -44,12 +45,20 @@ static int drop_strange(const struct image *im, const struct mapping *m)
     return 0;
 }
 
+static int is_closed(const struct mapping *m)
+{
+    return !(m->flags & (ACCESS | MAP_SHARES | MAP_SPECIAL));
+}
+
 /* Makes a stretch of the frozen mapping `m` anew, with the holder's bytes. */
 static int make_anew(struct image *im, const struct mapping *m, uint64_t start, uint64_t end)
 {
     long ret;
 
-    if (!image_is_tracked(m) || m->inode || m->flags & MAP_STACK_AREA)
+    if (m->inode || m->flags & (MAP_SHARES | MAP_SPECIAL | MAP_STACK_AREA))
+        return REMAP_UNEXPLAINED;
+    /* A reservation may be larger than all memory. */
+    if (is_closed(m) && end - start > MOST_INACCESSIBLE)
         return REMAP_UNEXPLAINED;
     ret = sys_mmap((void *)start, end - start, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED);
@@ -58,7 +67,7 @@ static int make_anew(struct image *im, const struct mapping *m, uint64_t start, 
     ret = image_original(im, start, (void *)start, end - start);
     if (!ret)
         ret = sys_mprotect((void *)start, end - start, protection(m));
-    return ret ? (int)ret : image_track(im, start, end);
+    return ret || is_closed(m) ? (int)ret : image_track(im, start, end);
 }
 
 static int is_of(const struct mapping *piece, const struct mapping *m, uint64_t at)
@@ -87,7 +96,8 @@ static int restore_one(struct image *im, const struct mapping *m, const struct m
         } else {
             if (now[i].end < stop)
                 stop = now[i].end;
-            if (!is_of(&now[i], m, at))
+            /* Writes to what was inaccessible are not tracked. */
+            if (!is_of(&now[i], m, at) || (is_closed(m) && now[i].flags & ACCESS))
                 ret = make_anew(im, m, at, stop);
             else if ((now[i].flags ^ m->flags) & ACCESS)
                 ret = sys_mprotect((void *)at, stop - at, protection(m));
