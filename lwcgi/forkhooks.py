@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: MIT
 """The fork hooks of the application, for an engine whose contexts are not forked.
 
-A context of `rewind` is not a copy made by ``os.fork()``, so CPython runs no hooks in it. Those
-that the application and its libraries registered still mean "this is another process from here
-on", which is true, so they are recorded while the application is loaded and run in each context.
+CPython runs hooks around ``os.fork()``, and a context of `rewind` is not made by one. Those that
+the application and its libraries register still mean "this is another process from here on",
+which is true, so they are remembered while the application is loaded. As under `fork`, the
+frozen point then lies in the middle of a fork: hooks that run before one have run, and each
+context runs those of a child.
 
-Those of the standard library (3.11 to 3.13) are left out: the worker itself was made by a real
-fork, in which they ran, and there is no other thread since. What they do: ``random`` reseeds
-(`renew` does), ``threading``, ``logging``, ``concurrent.futures.thread`` and ``multiprocessing``
-make their locks anew or forget threads that are gone.
+Those that the standard library registers for itself (3.11 to 3.13) are left out. The worker was
+made by a real fork, in which they ran, and has no other thread since:
+
+- ``threading`` forgets the other threads, and ``asyncio`` (3.12) the running loop;
+- ``logging`` and ``concurrent.futures.thread`` hold their locks across the fork, and make them
+  anew in the child. Nobody holds them at the frozen point;
+- ``random`` reseeds its generator. `renew` does, and faster.
 """
 
 from __future__ import annotations
@@ -18,51 +23,47 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-_hooks: list[Callable[[], object]] = []
+from . import _core
+
+Hook = Callable[[], object]
+
+_before: list[Hook] = []
+_in_child: list[Hook] = []
 
 
 def record() -> None:
-    """From here on remember what is registered to run in the child of a fork."""
+    """From here on remember what others than the standard library register."""
     register = os.register_at_fork
 
     def register_at_fork(**when: Any) -> None:
-        register(**when)
-        hook = when.get("after_in_child")
-        if hook is not None and _is_of_the_application(hook):
-            _hooks.append(hook)
+        register(**when)  # which checks them
+        if _is_of_the_library(sys._getframe(1).f_globals.get("__name__")):
+            return
+        for name, hooks in (("before", _before), ("after_in_child", _in_child)):
+            if name in when:
+                hooks.append(when[name])
 
     register_at_fork.__doc__ = register.__doc__
-    os.register_at_fork = register_at_fork
-    posix: Any = sys.modules["posix"]
-    posix.register_at_fork = register_at_fork
+    for name in ("os", "posix"):  # where others may look for it
+        sys.modules[name].register_at_fork = register_at_fork  # type: ignore[attr-defined]
+
+
+def run_before() -> None:
+    """Call the hooks that run before a fork, the last registered first; to be called once."""
+    for hook in reversed(_before):
+        _core.call_hook(hook)
 
 
 def run() -> None:
-    """Call the recorded hooks, in the order of registration.
+    """Call the hooks that run in the child of a fork, in the order of registration."""
+    for hook in _in_child:
+        _core.call_hook(hook)
 
-    As in a fork, what one raises is reported and the others run all the same.
+
+def _is_of_the_library(module: Any) -> bool:
+    """Return whether a module of this name is of the standard library.
+
+    The one that registers tells more than the hook: a bound method of a lock, or a partial, is
+    the library's wherever it comes from.
     """
-    for hook in _hooks:
-        try:
-            hook()
-        except BaseException as error:  # noqa: BLE001 - as PyOS_AfterFork_Child does
-            sys.unraisablehook(_Report(error, hook))  # type: ignore[arg-type] # see there
-
-
-class _Report:
-    """What ``sys.unraisablehook`` is told (its own type cannot be made from Python)."""
-
-    def __init__(self, error: BaseException, hook: Callable[[], object]) -> None:
-        self.exc_type = type(error)
-        self.exc_value = error
-        self.exc_traceback = error.__traceback__
-        self.err_msg = "Exception ignored in fork hook"
-        self.object = hook
-
-
-def _is_of_the_application(hook: Callable[[], object]) -> bool:
-    module = getattr(hook, "__module__", None) or getattr(
-        getattr(hook, "__self__", None), "__module__", None
-    )
-    # A builtin method such as lock.release tells no module, and does no harm.
-    return not module or module.partition(".")[0] not in sys.stdlib_module_names
+    return isinstance(module, str) and module.partition(".")[0] in sys.stdlib_module_names

@@ -16,11 +16,12 @@ import gc
 import sys
 import types
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from . import _core
 
-# What runs: its counts are those of a stack, and it is gone soon.
-_RUNNING = (types.FrameType, types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
+# What may be running: its count is the interpreter's business, and it is gone soon.
+_RUNNING = {types.FrameType, types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType}
 
 
 def lacks() -> str:
@@ -46,22 +47,27 @@ def apply() -> int:
     """
     count = _immortal()
     done = 0
-    todo = [item for item in gc.get_objects() if not isinstance(item, _RUNNING)]
+    todo = [item for item in gc.get_objects() if type(item) not in _RUNNING]
     while todo:
         _core.set_reference_counts([id(item) for item in todo], count)
         done += len(todo)
-        # The list itself and what is ours alone must be freed again: they are not in it.
-        found = {id(item): item for item in _beneath(todo) if sys.getrefcount(item) < count}
-        found.pop(id(todo), None)
+        # By their real type: isinstance() would run the code of lazy objects and proxies.
+        found = {
+            id(item): item
+            for item in _beneath(todo)
+            if sys.getrefcount(item) < count and type(item) not in _RUNNING
+        }
         todo = list(found.values())
     return done
 
 
-def _beneath(items: Iterable[object]) -> Iterator[object]:
+def _beneath(items: Iterable[Any]) -> Iterator[object]:
     """Return what hangs on *items*."""
     for item in items:
         yield from gc.get_referents(item)
-        if isinstance(item, types.CodeType):
+        if issubclass(type(item), dict):
+            yield from dict.__iter__(item)  # no referents where all of them are strings
+        elif type(item) is types.CodeType:
             # Not known to the collector, and so neither is what it refers to.
             yield from (item.co_consts, item.co_names, item.co_filename, item.co_name)
             yield from (item.co_qualname, item.co_linetable, item.co_exceptiontable)

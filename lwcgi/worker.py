@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import engines, forkhooks, gate, hooks, immortal, renew, wsgi
+from . import engines, forkhooks, gate, holes, hooks, immortal, renew, wsgi
 from ._core import FRESH, STOP, Core, CoreSettings
 from .errors import EngineError, GateError
 
@@ -59,6 +60,9 @@ class Plumbing:
 
 
 def _core_settings(engine: Engine, settings: Settings, plumbing: Plumbing) -> CoreSettings:
+    memory = settings.max_request_memory
+    if memory and not engine.forks:
+        memory = max(1, memory - holes.malloc_room(memory))  # so much of it is there already
     return CoreSettings(
         engine=engine.number,
         worker=plumbing.number,
@@ -67,7 +71,7 @@ def _core_settings(engine: Engine, settings: Settings, plumbing: Plumbing) -> Co
         after_response_ms=round(settings.after_response_timeout * 1000),
         max_params=settings.max_params,
         max_body=settings.max_body,
-        max_request_memory=settings.max_request_memory,
+        max_request_memory=memory,
         verify=settings.verify,
         dispatch=not (settings.no_dispatch or engine.examine().slower),
         verbose=settings.log_level == "debug",
@@ -175,6 +179,26 @@ def rehearse(
     core.close()
 
 
+def thin_out(settings: Settings, *, first: bool) -> list[str]:
+    """Have requests write to fewer pages of what is in memory; return what was done.
+
+    *first* in the process that forks the workers; afterwards in each of them, for what it has
+    made and freed since.
+    """
+    gc.collect()
+    why = "as asked" if settings.no_immortal else immortal.lacks()
+    if why:
+        counted = f"references to the snapshot's objects are counted: {why}"
+    else:
+        counted = f"{immortal.apply()} objects of the snapshot are immortal"
+    gc.freeze()
+    gc.collect()  # empties the free lists of the interpreter: what is in them is a hole too
+    room = holes.malloc_room(settings.max_request_memory)
+    if first:
+        holes.make_room(room)
+    return [counted, f"{holes.fill(room) >> 10} KiB of holes in its memory are filled"]
+
+
 def run(
     app: WSGIApplication, settings: Settings, plumbing: Plumbing, ready: Callable[[], None]
 ) -> int:
@@ -191,10 +215,12 @@ def run(
     core = Core(_core_settings(engine, settings, plumbing))
     if not faulthandler.is_enabled():
         faulthandler.enable()
+    if not engine.forks:
+        forkhooks.run_before()
     _arm(core, plumbing)
     modules = len(sys.modules)
-    if not (engine.forks or settings.no_immortal or immortal.lacks()):
-        immortal.apply()  # what this worker has made since
+    if not engine.forks:
+        thin_out(settings, first=False)
     ready()
     while True:
         entered = core.next()  # the frozen point

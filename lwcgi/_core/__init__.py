@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from _random import Random as RandomCore
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from random import Random
@@ -108,14 +108,23 @@ def disable_huge_pages() -> None:
     _check(lib.lw_disable_huge_pages(), "huge pages cannot be disabled")
 
 
-def fill_pymalloc(most: int) -> int:
-    """Fill holes of pymalloc, at most *most* bytes; return how many. See holes.h."""
-    return int(lib.lw_fill_pymalloc(most))
+def call_hook(hook: Callable[[], object]) -> None:
+    """Call *hook*; report what it raises and go on, as CPython does around a fork."""
+    lib.lw_python_call_hook(id(hook))
 
 
-def fill_malloc(most: int, room: int) -> int:
-    """Fill holes of malloc, at most *most* bytes, and have *room* fresh ones; return how many."""
-    return int(lib.lw_fill_malloc(most, room))
+def make_room(pymalloc: int, malloc: int) -> None:
+    """Have the two allocators hold so many fresh bytes. See holes.h."""
+    lib.lw_make_malloc_room(malloc)
+    lib.lw_make_pymalloc_room(pymalloc)
+
+
+def fill_holes(most: int, room: int) -> int:
+    """Fill holes of the two allocators, at most *most* bytes of each; return how many in all.
+
+    *room* is what malloc was made to hold.
+    """
+    return int(lib.lw_fill_malloc(most, room) + lib.lw_fill_pymalloc(most))
 
 
 def reference_count(address: int) -> int:

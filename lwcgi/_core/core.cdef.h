@@ -48,6 +48,8 @@ long lw_read(void *buf, size_t len);
 int lw_renew_random(uint32_t *state);
 size_t lw_fill_pymalloc(size_t most);
 size_t lw_fill_malloc(size_t most, size_t room);
+void lw_make_pymalloc_room(size_t room);
+void lw_make_malloc_room(size_t room);
 void lw_log(char level, const void *text, size_t len);
 void lw_abort(void);
 void lw_leave(void);
@@ -56,6 +58,7 @@ void lw_app_ran(void);
 void lw_python_before_fork(void);
 void lw_python_after_fork_parent(void);
 void lw_python_after_fork_child(void);
+void lw_python_call_hook(size_t hook);
 void lw_close(void);
 
 struct lw_selftest {

@@ -20,7 +20,7 @@ from functools import partial
 from socket import AF_UNIX, SOCK_SEQPACKET, socketpair
 from typing import TYPE_CHECKING
 
-from .. import _core, forkhooks, gate, holes, hooks, immortal, loader, renew, warmup, worker
+from .. import _core, forkhooks, gate, hooks, loader, renew, warmup, worker
 from ..config import Settings
 from ..errors import ApplicationError, GateError, LwcgiError
 from . import machine, wire
@@ -143,10 +143,12 @@ def _work(orders: Orders) -> None:
         return worker.run(application, settings, plumbing, ready)
 
     crew = Crew(settings.workers, serve, log, orders.control, settings.graceful_timeout)
-    gc.collect()
-    if not machine.choose(settings.engine)[0].forks:
-        _thin_out(settings, log)
-    gc.freeze()
+    if machine.choose(settings.engine)[0].forks:
+        gc.collect()
+        gc.freeze()
+    else:
+        for line in worker.thin_out(settings, first=True):
+            log("debug", line)
     crew.run()
 
 
@@ -172,16 +174,6 @@ def _freeze(orders: Orders, log: Callable[[str, str], None]) -> tuple[WSGIApplic
     if threads:
         notes.append(f"{threads} native threads run; they must restart by themselves after fork")
     return application, notes
-
-
-def _thin_out(settings: Settings, log: Callable[[str, str], None]) -> None:
-    """Have requests write to fewer pages of the snapshot."""
-    why = "as asked" if settings.no_immortal else immortal.lacks()
-    if not why:
-        log("debug", f"{immortal.apply()} objects of the snapshot are immortal")
-    else:
-        log("debug", f"references to the snapshot's objects are counted: {why}")
-    log("debug", f"{holes.fill() >> 10} KiB of holes in its memory are filled")
 
 
 def _warm_up(

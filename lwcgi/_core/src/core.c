@@ -29,6 +29,9 @@ extern void PyOS_AfterFork_Parent(void);
 extern void PyOS_AfterFork_Child(void);
 extern int PyGILState_Ensure(void);
 extern void PyGILState_Release(int);
+extern void *PyObject_CallObject(void *, void *);
+extern void PyErr_WriteUnraisable(void *);
+extern void Py_DecRef(void *);
 
 #ifdef LWCGI_MUTATIONS
 unsigned char lw_skipped[STEP_COUNT];
@@ -294,6 +297,17 @@ void lw_python_after_fork_child(void)
     int state = PyGILState_Ensure();
 
     PyOS_AfterFork_Child();
+    PyGILState_Release(state);
+}
+
+void lw_python_call_hook(size_t hook)
+{
+    int state = PyGILState_Ensure();
+    void *result = PyObject_CallObject((void *)hook, NULL);
+
+    if (!result)
+        PyErr_WriteUnraisable((void *)hook);
+    Py_DecRef(result);
     PyGILState_Release(state);
 }
 

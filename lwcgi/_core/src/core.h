@@ -79,6 +79,10 @@ void lw_python_before_fork(void);
 void lw_python_after_fork_parent(void);
 void lw_python_after_fork_child(void);
 
+/* … and one hook of theirs, for an engine that has its own way with them: what
+ * it raises is reported as CPython does. */
+void lw_python_call_hook(size_t hook);
+
 /* The root leaves: hands its idle connections on, logs its counters and unmaps
  * everything. */
 void lw_close(void);
