@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,32 @@ from tests.harness import Gateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# What a machine may lack without the run being worth less. Any other skip fails the run.
+_ALLOWED_SKIPS = re.compile(
+    r"this kernel or user cannot make the change '(io_flusher|arg_start|drop_capabilities)'"
+)
+_unexpected: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note skips that nobody has allowed."""
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if not _ALLOWED_SKIPS.search(reason):
+            _unexpected.append(f"{report.nodeid}: {reason}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A skip is a third result, and not a good one."""
+    if _unexpected and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name them."""
+    for line in _unexpected:
+        terminalreporter.write_line(f"skipped, and not allowed to be: {line}")
 
 
 @pytest.fixture(scope="session", autouse=True)
