@@ -27,7 +27,8 @@ PR_SET_VMA, PR_SET_VMA_ANON_NAME = 0x53564D41, 0
 ARCH_SET_GS, ARCH_GET_FS, ARCH_GET_GS = 0x1001, 0x1003, 0x1004
 SYS_TIMER_CREATE, SYS_ARCH_PRCTL, SYS_IOPRIO_SET, SYS_IOPRIO_GET = 222, 158, 251, 252
 SYS_EXIT, SYS_IO_SETUP, SYS_SET_MEMPOLICY, SYS_GET_MEMPOLICY = 60, 206, 238, 239
-SYS_MEMBARRIER, SYS_PKEY_ALLOC, SYS_MSEAL = 324, 330, 462
+SYS_KCMP, SYS_MEMBARRIER, SYS_PKEY_ALLOC, SYS_MSEAL = 312, 324, 330, 462
+KCMP_VM = 1
 
 FE_UPWARD = 0x800
 
@@ -100,6 +101,11 @@ def memory_policy() -> int:
     mode = ctypes.c_int(-1)
     call(SYS_GET_MEMPOLICY, ctypes.addressof(mode), 0, 0, 0, 0)
     return mode.value
+
+
+def shares_memory(pid: int) -> bool:
+    """Tell whether *pid* has the same memory as this process, by kcmp(2)."""
+    return LIBC.syscall(SYS_KCMP, os.getpid(), pid, KCMP_VM, 0, 0) == 0
 
 
 def allocate(size: int) -> int:

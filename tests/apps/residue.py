@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 ADD_ONE = bytes((b + 1) % 256 for b in range(256))
-_WINDOW = 4 << 20
+_WINDOW = 256 << 10
 _LINE = re.compile(r"([0-9a-f]+)-([0-9a-f]+) r\S+ \S+ \S+ \d+ *(.*)")
 
 
@@ -46,9 +46,12 @@ def search(pid: int, needles: Iterable[bytes]) -> list[str]:
                 first = max(start, at - overlap)
                 try:
                     memory.seek(first)
-                    changed = memory.read(min(at + _WINDOW, end) - first).translate(ADD_ONE)
+                    window = memory.read(min(at + _WINDOW, end) - first)
                 except OSError:
                     continue  # a page nobody may read, such as PROT_NONE in disguise
+                if not window.strip(b"\0"):
+                    continue  # never used
+                changed = window.translate(ADD_ONE)
                 found += [
                     f"{first + changed.find(needle):x} {name}"
                     for needle in wanted

@@ -58,7 +58,7 @@ def start(folder: Path, step: str, engine: str = "fork", **changes: Any) -> Gate
         # The copy comes first, and the current directory, with the true package, not at all.
         "PYTHONSAFEPATH": "1",
         "PYTHONPATH": str(folder),
-        "MUTANT_STEP": step,
+        "MUTANT_STEP": str(STEPS.index(step)) if step in STEPS else step,
         **changes.pop("environ", {}),
     }
     kind = Gateway if step else promises.Verified

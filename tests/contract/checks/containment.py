@@ -131,9 +131,11 @@ def a_context_dies_with_its_worker(gateway: Gateway) -> None:
         with waiting(patient) as request:
             # The snapshot process, which would clear up behind the worker, cannot help now.
             os.kill(patient.snapshot(), signal.SIGSTOP)
-            os.kill(before["root"], signal.SIGKILL)
-            until(lambda: not processes.alive(request.pid), "the context to end")
-            os.kill(patient.snapshot(), signal.SIGCONT)
+            try:
+                os.kill(before["root"], signal.SIGKILL)
+                until(lambda: not processes.alive(request.pid), "the context to end")
+            finally:
+                os.kill(patient.snapshot(), signal.SIGCONT)
             answer = request.connection.answer()
         assert answer.closed
         assert not answer.ends

@@ -32,7 +32,7 @@ _MEMORY = (
     "rewrite_code", "spoil_thread_local", "round_upward", "move_gs",
 )  # fmt: skip
 _MAPPINGS = (
-    "map_more", "unmap", "unmap_shared", "protect", "grow", "map_file_over", "deepen_stack",
+    "map_more", "unmap", "unmap_shared", "protect", "unprotect", "grow", "map_file_over", "deepen_stack",
     "raise_and_lower_break", "load_library",
 )  # fmt: skip
 _DESCRIPTORS = (
