@@ -159,7 +159,7 @@ const struct probe_case cases_memory[] = {
     {"on_ours", on_ours, .flags = 0},
     {"break_moves", break_moves, .flags = 0},
     {"break_moves_unseen", break_moves_unseen, .flags = TRACE_MAPS},
-    {"locks", locks, .flags = 0, .may = TRACE_LOCKED},
+    {"locks", locks, .flags = 0},
     {"maps_many", maps_many, .flags = 0, .how = MAPS_LEFT},
     {"for_good", for_good, .flags = TRACE_WHOLE, .how = NO_UNDO},
     {"answers_without", answers_without, .flags = 0},

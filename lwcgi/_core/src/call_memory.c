@@ -205,7 +205,15 @@ enum verdict call_madvise(struct call *c)
 
 enum verdict call_mlock(struct call *c)
 {
-    return call_make_flag(c, TRACE_LOCKED);
+    uint64_t everything = MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT;
+
+    if (c->nr == SYS_mlockall && (!c->arg[0] || c->arg[0] & ~everything))
+        return call_answer(c, -EINVAL);
+    /* Of the snapshot it is said to be done: that write-protected memory is to be
+     * populated can keep the kernel (6.18) busy for ever. */
+    if (c->nr == SYS_mlockall || c->nr == SYS_munlockall || !call_owns(c, c->arg[0], c->arg[1]))
+        return call_answer(c, 0);
+    return CALL_LET;
 }
 
 enum verdict call_mbind(struct call *c)

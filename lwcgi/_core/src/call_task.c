@@ -249,7 +249,7 @@ enum verdict call_prctl(struct call *c)
     case PR_TASK_PERF_EVENTS_DISABLE:
     case PR_TASK_PERF_EVENTS_ENABLE:
         return call_let(c, TRACE_TASK);
-    case 59: /* PR_SET_SYSCALL_USER_DISPATCH */
+    case 59:                /* PR_SET_SYSCALL_USER_DISPATCH */
         if (c->arg[1] == 0) /* off: in its eyes it is */
             return call_answer(c, 0);
         return own_table(c) ? call_answer(c, -EPERM) : call_let(c, UNSEEN);

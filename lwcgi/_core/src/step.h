@@ -34,7 +34,6 @@ enum step {
     STEP_RESTORE_OFFSET, /* … and the files behind those it used */
     STEP_UNMAP_OWN,      /* mappings the request made */
     STEP_RESTORE_BREAK,
-    STEP_UNLOCK, /* memory the request locked */
     STEP_RESTORE_PROTECTION,
     STEP_COUNT,
 };

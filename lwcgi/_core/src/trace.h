@@ -20,7 +20,6 @@ enum trace_flag {
     TRACE_FILES = 16,     /* the list of descriptors is not complete: enumerate them */
     TRACE_CHILDREN = 32,  /* tasks were started: what is left of them is killed */
     TRACE_BLIND = 64,     /* calls went unseen */
-    TRACE_LOCKED = 128,   /* memory was locked: unlock it all */
     TRACE_UNSHARED = 256, /* the child has a descriptor table of its own */
 };
 

@@ -95,9 +95,8 @@ int undo_mappings(struct keep *k, struct inbox *in)
     STEP(RESTORE_BREAK)
         if (t->brk != t->frozen_brk || t->flags & TRACE_MAPS)
             SYS(SYS_brk, t->frozen_brk, 0, 0, 0, 0, 0);
-    if (t->flags & (TRACE_LOCKED | TRACE_MAPS))
-        STEP(UNLOCK)
-            ret = SYS(SYS_munlockall, 0, 0, 0, 0, 0, 0);
+    if (t->flags & TRACE_MAPS)
+        ret = SYS(SYS_munlockall, 0, 0, 0, 0, 0, 0);
     return (int)ret;
 }
 
