@@ -132,8 +132,6 @@ static void verify(struct keep *k, struct inbox *in)
         memset(k->text, 0, (size_t)(t.at - k->text));
         return;
     }
-    if (ret < 0)
-        note_count(&t, "cannot compare, errno ", (uint64_t)-ret, "");
     report_send(k, &t);
     in->trace->flags |= TRACE_WHOLE;
     leave(r);
@@ -147,7 +145,6 @@ static void __attribute__((noreturn)) serve_next(struct keep *k, struct inbox *i
     if (r->verify)
         verify(k, in);
     ret = loop_next(k, in);
-
     if (ret == 0)
         leave(r);
     if (ret < 0)
