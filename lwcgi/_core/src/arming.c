@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "arming.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -127,6 +128,21 @@ static int grow_stack(struct rewind *r)
     return 0;
 }
 
+void arming_look_at_whole(struct whole *now)
+{
+    enum { GET_MDWE = 66, GET_MEMORY_MERGE = 68, GET_REGISTRATIONS = 1 << 9 };
+    long fd = sys_open("/proc/self/coredump_filter", O_RDONLY | O_CLOEXEC, 0);
+
+    memset(now, 0, sizeof *now);
+    now->deny_write_execute = SYS(SYS_prctl, GET_MDWE, 0, 0, 0, 0, 0);
+    now->merge = SYS(SYS_prctl, GET_MEMORY_MERGE, 0, 0, 0, 0, 0);
+    now->membarrier = SYS(SYS_membarrier, GET_REGISTRATIONS, 0, 0, 0, 0, 0);
+    if (fd >= 0) {
+        sys_read((int)fd, now->core_filter, sizeof now->core_filter);
+        sys_close((int)fd);
+    }
+}
+
 static int complain(struct keep *k, const char *what, int err)
 {
     struct text t = report_start(k, 'E');
@@ -194,6 +210,7 @@ int arming_freeze(struct keep *k, struct inbox *in)
     if (ret)
         return complain(k, "installing the handler of system calls", ret);
     unregister_rseq();
+    arming_look_at_whole(&r->whole);
     r->thp_disabled = (int32_t)sys_prctl(PR_GET_THP_DISABLE, 0);
     ret = (int)SYS(SYS_get_robust_list, 0, &r->robust_list, &r->robust_len, 0, 0, 0);
     if (!ret)

@@ -22,6 +22,14 @@ enum {
     REWIND_LINE = 1024,
 };
 
+/* What belongs to the memory as a whole, and does not go back. */
+struct whole {
+    long deny_write_execute;
+    long merge;
+    long membarrier;
+    char core_filter[16];
+};
+
 struct rewind {
     struct cpu cpu;
     struct image image;
@@ -46,11 +54,15 @@ struct rewind {
     int32_t thp_disabled;
     int32_t recorded; /* the attributes a serving child must have */
     int32_t unused;
+    struct whole whole;
     char line[REWIND_LINE]; /* what the log will say of the request that ended */
 };
 
 /* Maps everything. Returns 0 or -errno. */
 int arming_map(struct keep *k, struct inbox *in);
+
+/* Where calls went unseen: has any of it changed? Fills `now` in. */
+void arming_look_at_whole(struct whole *now);
 
 /* Freezes the memory of this process: called on the root's stack. Returns 0,
  * or -errno with a line in the log. */

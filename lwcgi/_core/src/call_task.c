@@ -9,6 +9,9 @@
 #include "call_memory.h"
 #include "unshare.h"
 
+/* MINSIGSTKSZ of the kernel; glibc's is larger, and a call. */
+enum { LEAST_STACK = 2048 };
+
 static const uint64_t SIGSYS_BIT = 1ull << (SIGSYS - 1);
 
 /* --- processes ------------------------------------------------------------------ */
@@ -143,7 +146,7 @@ enum verdict call_sigaltstack(struct call *c)
             return call_answer(c, -EFAULT);
         if (set.ss_flags & ~(SS_ONSTACK | SS_DISABLE | (int)(1u << 31)))
             return call_answer(c, -EINVAL);
-        if (!(set.ss_flags & SS_DISABLE) && set.ss_size < (size_t)MINSIGSTKSZ)
+        if (!(set.ss_flags & SS_DISABLE) && set.ss_size < LEAST_STACK)
             return call_answer(c, -ENOMEM);
         c->t->altstack_sp = (uint64_t)set.ss_sp;
         c->t->altstack_size = set.ss_size;

@@ -29,6 +29,7 @@ enum kind {
     UNKNOWN = 0,
     PURE,     /* changes nothing of the context but memory */
     USES,     /* … and its first argument is a descriptor */
+    USES_AT,  /* … or a directory's, or none (AT_FDCWD), or a file's (AT_EMPTY_PATH) */
     USES_TWO, /* … or its first and third are */
     MOVES,    /* likewise, and its offset may change */
     MOVES_TWO,
@@ -287,14 +288,14 @@ static const uint8_t kinds[512] = {
     [SYS_openat] = SPECIAL,
     [SYS_mkdirat] = PURE,
     [SYS_mknodat] = PURE,
-    [SYS_fchownat] = PURE,
+    [SYS_fchownat] = USES_AT,
     [SYS_futimesat] = PURE,
-    [SYS_newfstatat] = PURE,
+    [SYS_newfstatat] = USES_AT,
     [SYS_unlinkat] = PURE,
     [SYS_renameat] = PURE,
-    [SYS_linkat] = PURE,
+    [SYS_linkat] = USES_AT,
     [SYS_symlinkat] = PURE,
-    [SYS_readlinkat] = PURE,
+    [SYS_readlinkat] = USES_AT,
     [SYS_fchmodat] = PURE,
     [SYS_faccessat] = PURE,
     [SYS_pselect6] = SPECIAL,
@@ -307,7 +308,7 @@ static const uint8_t kinds[512] = {
     [SYS_sync_file_range] = USES,
     [SYS_vmsplice] = USES,
     [SYS_move_pages] = PURE,
-    [SYS_utimensat] = PURE,
+    [SYS_utimensat] = USES_AT,
     [SYS_epoll_pwait] = SPECIAL,
     [SYS_signalfd] = SPECIAL,
     [SYS_timerfd_create] = OPENS,
@@ -330,7 +331,7 @@ static const uint8_t kinds[512] = {
     [SYS_fanotify_init] = OPENS,
     [SYS_fanotify_mark] = USES,
     [SYS_prlimit64] = SPECIAL,
-    [SYS_name_to_handle_at] = PURE,
+    [SYS_name_to_handle_at] = USES_AT,
     [SYS_open_by_handle_at] = OPENS,
     [SYS_clock_adjtime] = PURE,
     [SYS_syncfs] = USES,
@@ -349,7 +350,7 @@ static const uint8_t kinds[512] = {
     [SYS_memfd_create] = OPENS,
     [SYS_kexec_file_load] = PURE,
     [SYS_bpf] = SPECIAL,
-    [SYS_execveat] = PURE,
+    [SYS_execveat] = USES_AT,
     [SYS_userfaultfd] = DENIED,
     [SYS_membarrier] = SPECIAL,
     [SYS_mlock2] = SPECIAL,
@@ -359,7 +360,7 @@ static const uint8_t kinds[512] = {
     [SYS_pkey_mprotect] = SPECIAL,
     [SYS_pkey_alloc] = WHOLE,
     [SYS_pkey_free] = WHOLE,
-    [SYS_statx] = PURE,
+    [SYS_statx] = USES_AT,
     [SYS_io_pgetevents] = PURE,
     [SYS_rseq] = NO_SUCH,
     [SYS_pidfd_send_signal] = TASK_OF,
@@ -377,7 +378,7 @@ static const uint8_t kinds[512] = {
     [SYS_close_range] = SPECIAL,
     [SYS_openat2] = SPECIAL,
     [SYS_pidfd_getfd] = OPENS_OF,
-    [SYS_faccessat2] = PURE,
+    [SYS_faccessat2] = USES_AT,
     [SYS_process_madvise] = WHOLE,
     [SYS_epoll_pwait2] = SPECIAL,
     [SYS_mount_setattr] = PURE,
@@ -552,6 +553,8 @@ enum verdict calls_judge(struct call *c)
         return CALL_LET;
     case USES:
         return call_uses(c, 0);
+    case USES_AT:
+        return (int)c->arg[0] < 0 ? CALL_LET : call_uses(c, 0);
     case USES_TWO:
         return both(c, call_uses);
     case MOVES:

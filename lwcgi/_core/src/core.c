@@ -251,7 +251,9 @@ void lw_abort(void)
 {
     if (!keep_inbox->keep)
         context_abort(keep_inbox);
-    keep_inbox->keep->rq.poisoned = 1;
+    /* Where nothing was sent the client can still be told. */
+    if (!keep_inbox->trace || keep_inbox->keep->rq.headers_sent)
+        keep_inbox->keep->rq.poisoned = 1;
 }
 
 void lw_leave(void)

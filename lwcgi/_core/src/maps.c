@@ -31,7 +31,7 @@ static uint32_t name_flags(const char *name)
         return MAP_HEAP;
     if (begins(name, "[stack"))
         return MAP_STACK_AREA;
-    if (begins(name, "[v") || begins(name, "[uprobes]"))
+    if (begins(name, "[v") || begins(name, "[uprobes]") || begins(name, "/[aio]"))
         return MAP_SPECIAL;
     return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "restore.h"
 
+#include <string.h>
 #include <sys/mman.h>
 
 #include "arming.h"
@@ -38,6 +39,7 @@ int restore_request(struct keep *k, struct inbox *in)
     struct trace *t = in->trace;
     int scan = t->flags & TRACE_SCAN || !r->unhurt;
     int ret = undo_descriptors(in), bad;
+    struct whole whole;
 
     if (t->dropped.lost)
         return 1; /* what is gone cannot be found */
@@ -55,6 +57,11 @@ int restore_request(struct keep *k, struct inbox *in)
     if (ret)
         return ret;
     if (t->flags & TRACE_BLIND) {
+        arming_look_at_whole(&whole);
+        if (memcmp(&whole, &r->whole, sizeof whole)) {
+            t->flags |= TRACE_WHOLE;
+            return 0;
+        }
         ret = lost_find(&r->lost, &r->image, &t->dropped);
         if (ret || t->dropped.lost)
             return ret ? ret : 1;

@@ -54,7 +54,7 @@ static void note_request(struct keep *k)
     struct rewind *r = k->rewind;
     struct text t;
 
-    r->line_len = 0;
+    /* Where the child has ended the request already, it has noted it too. */
     if (!k->cfg.verbose || k->rq.fd < 0)
         return;
     t = report_request(k, 'D');
