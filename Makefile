@@ -16,12 +16,13 @@ PY_FILES := $(shell find lwcgi demo_apps bench tests -name '*.py') setup.py
 CORE     := $(C_FILES) $(wildcard lwcgi/_core/*.py lwcgi/_core/*.h lwcgi/_core/*.txt)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-full lint format fuzz bench bench-isolation soak clean
+.PHONY: help demo test test-full lint format torture fuzz bench bench-isolation soak clean
 
 help:
 	@echo "make demo [CHECK=1] [PORT=8000]  the isolation at work, behind nginx, in your browser"
 	@echo "make test | test-full            lint and all tests | with the slow ones"
 	@echo "make lint | format               check the style and the floors | apply the style"
+	@echo "make torture [SECONDS=60] [SEED=1]  random programs, then CPython's own tests, each as a request"
 	@echo "make fuzz [SECONDS=60]           random bytes into the protocol parser"
 	@echo "make bench [QUICK=1]             requests per second beside gunicorn, and bench-isolation"
 	@echo "make bench-isolation [QUICK=1]   what undoing a request costs, and what that depends on"
@@ -58,6 +59,10 @@ format: $(BIN)/.test
 	$(BIN)/ruff check --quiet --fix .
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(C_FILES)
+
+torture: $(BIN)/.test
+	$(BIN)/python -m tests.torture --verify --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.torture --verify --modules all
 
 fuzz: $(BIN)/.test
 	$(BIN)/python -m tests.fuzz $(SECONDS)

@@ -66,7 +66,6 @@ NAMED: dict[str, tuple[str, str]] = {
     "STEP_UNMAP_OWN": ("map_more", "mapping "),
     "STEP_RESTORE_PROTECTION": ("unprotect", "mapping "),
     "STEP_RESTORE_BREAK": ("move_break", "(attribute program break|mapping .*heap)"),
-    "STEP_UNLOCK": ("lock_memory", "(attribute VmLck|mapping )"),
     "STEP_CLOSE_OPENED": ("open_file", "descriptor "),
     "STEP_RESTORE_SAVED": ("replace_file", "descriptor "),
     "STEP_RESTORE_OFFSET": ("seek", "descriptor .*offset"),

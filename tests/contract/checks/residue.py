@@ -68,8 +68,11 @@ def a_kept_connection_keeps_nothing(gateway: Gateway) -> None:
 
 
 def a_failed_request_is_gone(gateway: Gateway) -> None:
-    """Parameters, body and answer of requests that ended badly."""
-    for target in ("/do?end=abort", "/do?end=exception", "/do?end=stuck_in_c", "/middle?segfault"):
+    """Parameters, body and answer of requests that ended badly, or left something behind."""
+    for target in (
+        "/do?end=abort", "/do?end=exception", "/do?end=stuck_in_c", "/middle?segfault",
+        "/do?act=change_directory", "/do?act=leave_child&act=open_hundreds",
+    ):  # fmt: skip
         mark = _mark()
         gateway.post(f"{target}", mark.encode() * 5_000, HTTP_X_ECHO=mark * 500)
         _is_gone(gateway, mark, target)

@@ -42,7 +42,7 @@ _DESCRIPTORS = (
 _ATTRIBUTES = (
     "change_directory", "lower_limits", "change_priority", "change_signals", "set_timers",
     "change_flags_of_process", "filter_calls", "unshare_namespaces", "place_memory", "lock_memory",
-    "lock_everything", "new_group", "forbid_write_and_execute", "merge_pages",
+    "new_group", "forbid_write_and_execute", "merge_pages",
     "register_membarrier", "filter_core_dumps", "change_user",
 )  # fmt: skip
 _UNSEEN = frozenset({"deepen_stack"})
