@@ -111,7 +111,9 @@ def test_kills_at_any_moment(verify: bool) -> None:
                 except ProcessLookupError:
                     continue
                 last, kills = serving, kills + 1
-        assert set(load.told) == {200, 500}, f"{load.told}\n{gateway.log()[-3000:]}"
+        # One killed while it takes a request in leaves nobody who knows whose answer it is.
+        unanswered = sum(load.told.values()) - load.told[200] - load.told[500]
+        assert unanswered <= 1 + kills // 20, f"{load.told}\n{gateway.log()[-3000:]}"
         assert load.told[500] <= kills
         after = state(gateway)
         assert before["root"] == after["root"]

@@ -183,12 +183,23 @@ static int number(const char *s)
     return n;
 }
 
-int files_close_leaked(const struct keep *k, const struct frozen *f)
+static int close_it(struct keep *k, int fd)
+{
+    (void)k;
+    return (int)sys_close(fd);
+}
+
+int files_close_leaked(struct keep *k, const struct frozen *f)
+{
+    return files_with_unknown(k, f, close_it);
+}
+
+int files_with_unknown(struct keep *k, const struct frozen *f, int (*deal)(struct keep *, int))
 {
     _Alignas(8) char buf[4096];
     long dir = sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     long n, at;
-    int closed = 0;
+    int found = 0;
 
     if (dir < 0)
         return (int)dir;
@@ -197,12 +208,12 @@ int files_close_leaked(const struct keep *k, const struct frozen *f)
             struct entry *e = (struct entry *)(buf + at);
             int fd = number(e->name);
             if (fd >= 0 && fd != dir && !is_known(k, f, fd)) {
-                sys_close(fd);
-                closed++;
+                deal(k, fd);
+                found++;
             }
             at += e->len;
         }
     }
     sys_close((int)dir);
-    return n < 0 ? (int)n : closed;
+    return n < 0 ? (int)n : found;
 }

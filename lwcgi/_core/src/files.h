@@ -27,6 +27,9 @@ int files_close_except(const struct frozen *f, const int *list, int count, const
 
 /* Closes what is neither the application's nor the root's: what a serving child
  * leaked into the shared descriptor table. Returns how many, or -errno. */
-int files_close_leaked(const struct keep *k, const struct frozen *f);
+int files_close_leaked(struct keep *k, const struct frozen *f);
+
+/* Likewise, but calls `deal` for each of them. */
+int files_with_unknown(struct keep *k, const struct frozen *f, int (*deal)(struct keep *, int));
 
 #endif

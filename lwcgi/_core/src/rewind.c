@@ -322,6 +322,10 @@ static int clear_up(struct guard *g)
         be_replaced(k, "its serving process cannot be waited for", ret);
     k->owner = OWNER_ROOT;
     left = r->left && how.code == CLD_EXITED && how.status == CHANNEL_EXIT_LEFT;
+    /* It died in its loop, before anything of the application's could be open:
+     * what is not known was just accepted. */
+    if (!left && k->rq.fd < 0 && !t->flags && !t->traps && !t->opened_count)
+        files_with_unknown(k, &in->frozen, conn_add);
     if (!left)
         t->flags |= ANYTHING;
     r->why = t->why;
@@ -386,6 +390,20 @@ static int start_child(struct guard *g, struct keep *k, struct inbox *in)
     return 0;
 }
 
+/* The holder is dead, and the child was killed: nothing can be put back. */
+static void __attribute__((noreturn)) do_without_copy(struct guard *g)
+{
+    struct keep *k = g->k;
+    struct ending how;
+    int ret = task_reap(g->pid, &how);
+
+    k->owner = OWNER_ROOT;
+    k->rq.wire = k->rq.fd;
+    if (!ret && task_sweep(k) >= 0)
+        guard_settle(g, &how);
+    be_replaced(k, "its frozen copy is gone", ret);
+}
+
 /* On the root's stack, once. Returns to Python in the frozen state. */
 static int root(void *arg)
 {
@@ -405,11 +423,10 @@ static int root(void *arg)
         if (ret)
             be_replaced(k, "no serving process can be started", ret);
         ret = guard_watch(&g);
+        if (ret == -ECHILD)
+            do_without_copy(&g);
         if (ret)
-            be_replaced(k,
-                        ret == -ECHILD ? "its frozen copy is gone"
-                                       : "its serving process cannot be watched",
-                        ret);
+            be_replaced(k, "its serving process cannot be watched", ret);
         /* Connections and answers of a keep that is not to be trusted end here:
          * the web server sees them closed. */
         if (!is_sound(&belief)) {
