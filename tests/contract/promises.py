@@ -41,7 +41,7 @@ VARIANTS = {
 }
 
 # Long enough for a slow machine to answer, short enough to wait for where a request hangs.
-TIMEOUT = "1s"
+TIMEOUT = "2s"
 MEMORY = "256m"
 
 
