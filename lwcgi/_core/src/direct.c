@@ -65,8 +65,11 @@ int direct_write(struct keep *k, const void *data, size_t len, int last)
         /* Before the call: should this process die in it, the root must not
          * add a second answer to half of a first. */
         first = !k->rq.headers_sent;
+        k->rq.ending = (uint8_t) final;
         k->rq.headers_sent = 1;
         ret = answer_send(k, iov, 3);
+        if (ret)
+            k->rq.ending = 0;
         if (first && (ret == -EBADF || ret == -ENOTSOCK)) {
             /* The application closed the connection in a table of its own: the
              * root still has it, and nothing was sent. */

@@ -73,7 +73,8 @@ static int is_unwanted(struct keep *k)
 {
     struct request *rq = &k->rq;
 
-    if (rq->answered || rq->fd < 0)
+    /* A client may have the whole answer, and be gone, before that is noted. */
+    if (rq->answered || rq->ending || rq->fd < 0)
         return 0;
     if (conn_peer_gone(k, rq->fd)) {
         rq->poisoned = 1;

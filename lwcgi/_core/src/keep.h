@@ -98,6 +98,7 @@ struct request {
     uint32_t slice_len;
     uint8_t params_too_large;
     uint8_t stdin_over;
+    uint8_t ending;   /* the call that sends the last of the answer is being made */
     uint8_t farewell; /* the answer told the web server not to keep the connection */
     uint8_t last;     /* the connection is not to be used for another request */
     uint64_t content_length;

@@ -70,8 +70,8 @@ ACTS = dict.fromkeys(
 _RETURNS = ("goes_on", "exception", "sys_exit", "recursion", "memory_limit")
 """All other ends are the end of the process."""
 
-NOT_FOUND = frozenset({"hint", "not_inherited", "seal_mapping"})
-"""Flags of a mapping that show in neither its extent nor its protection: where the call is not seen
+NOT_FOUND = frozenset({"hint", "not_inherited", "seal_mapping", "lock_everything"})
+"""mlockall, with which the kernel may be busy for ever where nobody answers in its place; and flags of a mapping that show in neither its extent nor its protection: where the call is not seen
 they stay, as docs/fresh-state.md says. --verify finds them."""
 
 _OUT_OF_SIGHT = {"unmap_shared": REPLACED}
