@@ -71,8 +71,9 @@ _RETURNS = ("goes_on", "exception", "sys_exit", "recursion", "memory_limit")
 """All other ends are the end of the process."""
 
 NOT_FOUND = frozenset({"hint", "not_inherited", "seal_mapping", "lock_everything"})
-"""mlockall, with which the kernel may be busy for ever where nobody answers in its place; and flags of a mapping that show in neither its extent nor its protection: where the call is not seen
-they stay, as docs/fresh-state.md says. --verify finds them."""
+"""Flags of a mapping that show in neither its extent nor its protection: where the call is not
+seen they stay, as docs/fresh-state.md says, and --verify finds them. And mlockall, with which the
+kernel may be busy for ever where nobody answers in its place."""
 
 _OUT_OF_SIGHT = {"unmap_shared": REPLACED}
 """Where system calls are not seen it is too late to pretend; all others take a new task at least."""
