@@ -90,20 +90,6 @@ int image_arm(struct image *im, const char **what)
     return im->holder_pidfd < 0 ? im->holder_pidfd : 0;
 }
 
-const struct mapping *image_mapping(const struct image *im, uint64_t at)
-{
-    uint32_t low = 0, high = im->count;
-
-    while (low < high) {
-        uint32_t mid = (low + high) / 2;
-        if (im->frozen[mid].end <= at)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low < im->count && im->frozen[low].start <= at ? &im->frozen[low] : NULL;
-}
-
 const struct mapping *image_from(const struct image *im, uint64_t at)
 {
     uint32_t low = 0, high = im->count;
@@ -116,6 +102,13 @@ const struct mapping *image_from(const struct image *im, uint64_t at)
             high = mid;
     }
     return low < im->count ? &im->frozen[low] : NULL;
+}
+
+const struct mapping *image_mapping(const struct image *im, uint64_t at)
+{
+    const struct mapping *m = image_from(im, at);
+
+    return m && m->start <= at ? m : NULL;
 }
 
 int image_is_ours(const struct image *im, uint64_t start, uint64_t end)
