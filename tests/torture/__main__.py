@@ -23,6 +23,8 @@ from tests.torture.arena import Arena, Difference
 from tests.torture.programs import programs
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from tests.torture.programs import Program
 
 _CHUNK = 200  # programs between two looks at the clock
@@ -39,13 +41,20 @@ def _told(program: Program, difference: Difference) -> str:
     return f"{json.dumps(program)}\n{difference}"
 
 
-def torture(arena: Arena, seconds: float, seed: int, most: int = _MOST_DIFFERENCES) -> list[str]:
+def torture(
+    arena: Arena,
+    seconds: float,
+    seed: int,
+    without: Collection[str] = (),
+    most: int = _MOST_DIFFERENCES,
+) -> list[str]:
     """Run random programs for some time; return what went wrong, smallest programs first told.
 
     Parameters:
         arena: running.
         seconds: how long; reducing a program that failed comes on top.
         seed: of the programs.
+        without: acts to leave out.
         most: differences after which it ends early.
     """
     end, found = time.monotonic() + seconds, []
@@ -70,7 +79,7 @@ def torture(arena: Arena, seconds: float, seed: int, most: int = _MOST_DIFFERENC
             suppress_health_check=list(HealthCheck),
             report_multiple_bugs=False,
             print_blob=False,
-        )(hypothesis.seed(seed)(given(programs(arena.kinds))(attempt)))
+        )(hypothesis.seed(seed)(given(programs(arena.kinds, {*without, *arena.unfit}))(attempt)))
         try:
             run()
         except Difference:
@@ -106,7 +115,8 @@ def _summary(arena: Arena, found: list[str]) -> str:
     count = arena.count
     if count["modules"]:
         return (
-            f"torture: {count['modules']} modules of CPython's tests, {count['tests']} tests; "
+            f"torture: {count['modules']} modules of CPython's tests, {count['tests']} tests, "
+            f"{count['absent']} modules not part of this Python; "
             f"undone: {ways}; {len(found)} differences"
         )
     return (
@@ -134,7 +144,9 @@ def main() -> int:
         "--modules", metavar="NAMES", help="of CPython's tests: all, or test_a,test_b"
     )
     parser.add_argument("--times", type=int, default=1, help="of a replay")
-    parser.add_argument("--refusals", action="store_true", help="tell which acts were refused")
+    parser.add_argument(
+        "--details", action="store_true", help="tell each act's and reason's number"
+    )
     chosen = parser.parse_args()
     options: dict[str, object] = {
         name: True
@@ -143,19 +155,24 @@ def main() -> int:
     }
     if chosen.modules:
         options |= regression.OPTIONS
-    with Arena(chosen.engine, options, chosen.without) as arena:
+    with Arena(chosen.engine, options) as arena:
         if chosen.replay:
             found = replay(arena, chosen.replay, chosen.times)
             _say("\n".join(found))
+        elif chosen.modules and (missing := regression.lacking()):
+            found = [missing]
+            _say(missing)
         elif chosen.modules:
             names = regression.MODULES if chosen.modules == "all" else chosen.modules.split(",")
             found = regression.run(arena, names, _say)
         else:
             _say(f"torture: seed {chosen.seed}, {chosen.engine} {' '.join(options)}")
-            found = torture(arena, chosen.seconds, chosen.seed)
-    if chosen.refusals:
+            found = torture(arena, chosen.seconds, chosen.seed, chosen.without)
+    if chosen.details:
         for name in sorted({*arena.done, *arena.refused}):
             _say(f"{name:28} {arena.done[name]:6} done {arena.refused[name]:6} refused")
+        for why, times in arena.replaced.most_common():
+            _say(f"{times:6} workers replaced: {why}")
     _say(_summary(arena, found))
     return bool(found)
 

@@ -125,6 +125,7 @@ READABLE = _filled(16, READ)
 MAPPED = _mapped_file(16)
 # What an allocator reserves and makes accessible later.
 RESERVED = Area(map_at(0, 16, NONE, PRIVATE | ANONYMOUS), [NONE] * 16, [0] * 16)
+SCRIBBLED = _filled(1, READ | WRITE)  # by others, at any time
 SNAPSHOT = (PLAIN, READABLE, MAPPED, RESERVED)
 
 # Objects of every usual kind, to be changed by name.
@@ -212,10 +213,13 @@ def act(
     return register
 
 
+_SEEN = {"plain": PLAIN, "readable": READABLE, "mapped": MAPPED, "scribbled": SCRIBBLED}
+
+
 def fingerprint() -> dict[str, object]:
     """Return what a pristine request sees of the things above."""
     found: dict[str, object] = {"graph": zlib.crc32(repr(GRAPH).encode())}
-    for name, area in (("plain", PLAIN), ("readable", READABLE), ("mapped", MAPPED)):
+    for name, area in _SEEN.items():
         found[name] = zlib.crc32(ctypes.string_at(area.start, len(area.prot) * PAGE))
     call("mprotect", RESERVED.start, len(RESERVED.prot) * PAGE, READ)
     found["reserved"] = ctypes.string_at(RESERVED.start, 16 * PAGE).count(0)
