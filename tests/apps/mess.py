@@ -97,7 +97,10 @@ def change_root() -> bool:
 def lower_limits() -> None:
     """Resource limits that cannot be raised again."""
     for name, value in (("NOFILE", 40), ("CPU", 1000), ("FSIZE", 1 << 30)):
-        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
+        kind = getattr(resource, f"RLIMIT_{name}")
+        # Below what another has lowered them to already, or equal.
+        soft, hard = ((value if now < 0 else min(value, now)) for now in resource.getrlimit(kind))
+        resource.setrlimit(kind, (soft, hard))
 
 
 def change_priority() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import mmap
@@ -209,6 +210,13 @@ def guard_pages() -> bool:
     return _try(lambda: machine.advise(address, _A_PAGE, machine.MADV_GUARD_INSTALL))
 
 
+def guard_file_pages() -> None:
+    """Guard pages in a private mapping of a file: old kernels refuse it, and so does the engine."""
+    with contextlib.suppress(OSError):
+        address = observed.address_of(observed.FROM_FILE)
+        machine.advise(address, _A_PAGE, machine.MADV_GUARD_INSTALL)
+
+
 def lock_everything() -> bool:
     """mlockall(2) of what there is."""
     return _try(lambda: machine.check(machine.LIBC.mlockall(1)))
@@ -261,7 +269,7 @@ ACTS = (
     map_more, unmap, unmap_a_part, unmap_shared, protect, unprotect, grow, map_over, map_file_over,
     map_over_shared, free_large_block, load_library, move_break, raise_and_lower_break,
     lower_break, deepen_stack, free_pages, give_file_pages_back, fill_wiped, rewrite_code,
-    poke_data, poke_code, name_mapping, hint, not_inherited, guard_pages, lock_everything,
-    lock_future, seal_mapping, forbid_write_and_execute, merge_pages, register_membarrier,
-    set_up_io, take_protection_key, filter_core_dumps,
+    poke_data, poke_code, name_mapping, hint, not_inherited, guard_pages,
+    guard_file_pages, lock_everything, lock_future, seal_mapping, forbid_write_and_execute,
+    merge_pages, register_membarrier, set_up_io, take_protection_key, filter_core_dumps,
 )  # fmt: skip

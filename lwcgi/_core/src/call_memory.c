@@ -169,6 +169,16 @@ static void note_dropped(struct call *c, uint64_t start, uint64_t end)
                    m->end < end ? m->end : end);
 }
 
+static int maps_a_file(const struct image *im, uint64_t start, uint64_t end)
+{
+    const struct mapping *m;
+
+    for (m = image_from(im, start); m && m->start < end; m = image_from(im, m->end))
+        if (m->inode)
+            return 1;
+    return 0;
+}
+
 enum verdict call_madvise(struct call *c)
 {
     uint64_t start = c->arg[0], end = page_end(start, c->arg[1]);
@@ -193,6 +203,11 @@ enum verdict call_madvise(struct call *c)
     case MADV_REMOVE:
     case MADV_HWPOISON:
     case ADVICE_GUARD_INSTALL:
+        /* The marks of write-protection left in a file's mapping keep the
+         * kernel (6.18) at it for ever; kernels before 6.15 refuse it too. */
+        if (maps_a_file(c->k->image, start, end))
+            return call_answer(c, -EINVAL);
+        return call_make_flag(c, TRACE_WHOLE);
     case ADVICE_GUARD_REMOVE:
         return call_make_flag(c, TRACE_WHOLE);
     case 22: /* MADV_POPULATE_READ */

@@ -33,6 +33,7 @@ ACTS = dict.fromkeys(
         "map_file_over", "free_large_block", "load_library", "move_break",
         "raise_and_lower_break", "lower_break", "deepen_stack", "free_pages",
         "give_file_pages_back", "fill_wiped", "rewrite_code", "name_mapping", "hint",
+        "guard_file_pages",
         "lock_everything", "lock_future",
 
         "open_file", "open_hundreds", "open_kinds", "receive_descriptor", "duplicate",
@@ -70,9 +71,11 @@ ACTS = dict.fromkeys(
 _RETURNS = ("goes_on", "exception", "sys_exit", "recursion", "memory_limit")
 """All other ends are the end of the process."""
 
-NOT_FOUND = frozenset({"hint", "not_inherited", "seal_mapping", "lock_everything"})
+NOT_FOUND = frozenset(
+    {"hint", "not_inherited", "seal_mapping", "lock_everything", "guard_file_pages"}
+)
 """Flags of a mapping that show in neither its extent nor its protection: where the call is not
-seen they stay, as docs/fresh-state.md says, and --verify finds them. And mlockall, with which the
+seen they stay, as docs/fresh-state.md says, and --verify finds them. And two calls with which the
 kernel may be busy for ever where nobody answers in its place."""
 
 _OUT_OF_SIGHT = {"unmap_shared": REPLACED}
