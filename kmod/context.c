@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Light-weight contexts: made, destroyed, and what one may do to another. */
+#include <linux/cred.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "context.h"
+#include "creds.h"
+#include "dirty.h"
+#include "files.h"
+#include "memory.h"
+#include "mutations.h"
+
+atomic_t lwc_live_contexts;
+unsigned int lwc_max_contexts = 4096;
+unsigned long lwc_max_bytes = 1UL << 42;
+
+static struct lwc_name *name_alloc(struct lwc *lwc)
+{
+    struct lwc_name *name = kmalloc(sizeof(*name), GFP_KERNEL_ACCOUNT);
+
+    if (name) {
+        refcount_set(&name->users, 1);
+        name->owner = lwc->group->task;
+        name->lwc = lwc;
+    }
+    return name;
+}
+
+void lwc_name_put(struct lwc_name *name)
+{
+    if (refcount_dec_and_test(&name->users))
+        kfree(name);
+}
+
+struct lwc *lwc_alloc(struct lwc_group *group)
+{
+    static atomic64_t last_id;
+    struct lwc *lwc = kzalloc(sizeof(*lwc), GFP_KERNEL_ACCOUNT);
+
+    if (!lwc)
+        return NULL;
+    lwc->group = group;
+    lwc->id = atomic64_inc_return(&last_id);
+    lwc->last_caller_fd = -1;
+    xa_init_flags(&lwc->granted, XA_FLAGS_ACCOUNT);
+    lwc->name = name_alloc(lwc);
+    lwc->creds = lwc_creds_alloc();
+    if (!lwc->name || !lwc->creds || lwc_cpu_alloc(&lwc->cpu)) {
+        lwc_creds_put(lwc->creds);
+        kfree(lwc->name);
+        kfree(lwc);
+        return NULL;
+    }
+    list_add_tail(&lwc->list, &group->lwcs);
+    group->count++;
+    atomic_inc(&lwc_live_contexts);
+    return lwc;
+}
+
+/* What it had created passes to its creator, what others knew of it is forgotten. */
+static void leave_family(struct lwc *lwc)
+{
+    struct lwc_group *group = lwc->group;
+    struct lwc *other;
+
+    list_for_each_entry(other, &group->lwcs, list)
+    {
+        if (other->creator == lwc) {
+            other->creator = lwc->creator;
+            if (!leave_out("adopt_clears_return"))
+                other->flags &= ~LWC_MAY_RETURN;
+        }
+        if (other->snapshot == lwc)
+            other->snapshot = NULL;
+        if (group->grants && xa_erase(&other->granted, lwc->id))
+            group->grants--;
+    }
+    if (group->root == lwc)
+        group->root = NULL;
+}
+
+/* Also of one that was made in part only. Not of the one that runs, unless its task is ending. */
+void lwc_destroy(struct lwc *lwc)
+{
+    struct lwc_group *group = lwc->group;
+    unsigned long id;
+    void *entry;
+
+    list_del(&lwc->list);
+    group->count--;
+    xa_for_each(&lwc->granted, id, entry) group->grants--;
+    xa_destroy(&lwc->granted);
+    if (!group->ending)
+        leave_family(lwc);
+    if (!leave_out("stale_on_close"))
+        WRITE_ONCE(lwc->name->lwc, NULL);
+    lwc_name_put(lwc->name);
+
+    lwc_dirty_free(lwc->dirty);
+    if (lwc->mm && !leave_out("destroy_mm"))
+        lwc_memory_put(lwc->mm);
+    if (lwc->files && !leave_out("destroy_files"))
+        lwc_files_put(lwc->files);
+    lwc_creds_put(lwc->creds);
+    lwc_cpu_free(&lwc->cpu);
+    kfree(lwc);
+    atomic_dec(&lwc_live_contexts);
+}
+
+bool lwc_may_enter(const struct lwc *holder, const struct lwc *target)
+{
+    if (target->creator == holder)
+        return true;
+    if (holder->creator == target && holder->flags & LWC_MAY_RETURN)
+        return true;
+    return xa_load((struct xarray *)&holder->granted, target->id);
+}
+
+int lwc_grant(struct lwc *holder, struct lwc *target, bool allowed)
+{
+    void *before;
+
+    if (!allowed)
+        before = xa_erase(&holder->granted, target->id);
+    else
+        before = xa_store(&holder->granted, target->id, xa_mk_value(1), GFP_KERNEL_ACCOUNT);
+    if (xa_is_err(before))
+        return xa_err(before);
+    holder->group->grants += (int)allowed - (before ? 1 : 0);
+    /* The way back by creation is taken with it. */
+    if (!allowed && holder->creator == target)
+        holder->flags &= ~LWC_MAY_RETURN;
+    return 0;
+}
+
+int lwc_copy_rights(struct lwc *to, const struct lwc *from)
+{
+    struct lwc *other;
+    int err = 0;
+
+    list_for_each_entry(other, &from->group->lwcs, list)
+    {
+        if (err)
+            break;
+        if (xa_load((struct xarray *)&from->granted, other->id) ||
+            (from->creator == other && from->flags & LWC_MAY_RETURN))
+            err = lwc_grant(to, other, true);
+    }
+    return err;
+}
+
+u64 lwc_group_pages(const struct lwc_group *group)
+{
+    const struct lwc *lwc;
+    u64 pages = 0;
+
+    list_for_each_entry(lwc, &group->lwcs, list) if (lwc != group->running) pages += lwc->pages;
+    return pages;
+}
+
+/* Whether the group may have one lwC more, with as much address space as `more`. */
+int lwc_within_limits(struct lwc_group *group, const struct mm_struct *more)
+{
+    if (group->count >= READ_ONCE(lwc_max_contexts))
+        return -ENOSPC;
+    if (lwc_group_pages(group) + more->total_vm > READ_ONCE(lwc_max_bytes) >> PAGE_SHIFT)
+        return -EDQUOT;
+    return 0;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _LWC_CREDS_H
+#define _LWC_CREDS_H
+
+struct cred;
+struct lwc;
+struct lwc_creds;
+
+struct lwc_creds *lwc_creds_alloc(void);
+void lwc_creds_put(struct lwc_creds *creds);
+int lwc_creds_copy_current(struct lwc *to);
+void lwc_creds_share(struct lwc *to, struct lwc *with);
+void lwc_creds_copy_parked(struct lwc *to, const struct lwc *from);
+void lwc_creds_switch(struct lwc *from, struct lwc *to);
+
+#endif

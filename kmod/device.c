@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0
+/* /dev/lwc: takes the calls of uapi/lwc.h apart, checks them, hands them on. */
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "context.h"
+#include "create.h"
+#include "device.h"
+#include "dirty.h"
+#include "name.h"
+#include "reset.h"
+#include "specs.h"
+#include "switch.h"
+
+#define CREATE_FLAGS (LWC_MAY_RETURN | LWC_SAME_RIGHTS | LWC_SUSPEND_ONLY | LWC_SHARE_SIGNALS)
+
+static int call_abi(void __user *arg)
+{
+    struct lwc_abi abi = {.abi = LWC_ABI, .features = 0};
+
+    return copy_to_user(arg, &abi, sizeof(abi)) ? -EFAULT : 0;
+}
+
+/* A new lwC gets a descriptor, or goes. */
+static int publish(struct lwc *lwc, s32 __user *to)
+{
+    int fd = get_unused_fd_flags(O_CLOEXEC);
+    struct file *file = NULL;
+    int err = fd < 0 ? fd : 0;
+
+    if (!err) {
+        file = lwc_name_open(lwc);
+        err = PTR_ERR_OR_ZERO(file);
+        if (!err)
+            err = put_user(fd, to);
+    }
+    if (!err) {
+        fd_install(fd, file);
+        return 0;
+    }
+    if (!IS_ERR_OR_NULL(file))
+        fput(file);
+    if (fd >= 0)
+        put_unused_fd(fd);
+    lwc_destroy(lwc);
+    return err;
+}
+
+static int create(const struct lwc_create *wanted, const struct lwc_specs *specs,
+                  struct lwc_create __user *arg)
+{
+    struct lwc_create result;
+    struct lwc_group *group;
+    struct lwc *lwc;
+    int err = lwc_cpu_supported();
+
+    if (err)
+        return err;
+    group = lwc_group_get();
+    if (IS_ERR(group))
+        return PTR_ERR(group);
+    lwc = lwc_create_from_current(group, wanted->flags, specs, arg);
+    if (IS_ERR(lwc))
+        return PTR_ERR(lwc);
+    err = publish(lwc, &arg->fd);
+    if (err)
+        return err;
+    memset(&result, 0, sizeof(result));
+    result.caller = LWC_FD_NONE;
+    result.event = LWC_CREATED;
+    /* It was writable a moment ago; what can be unmapped meanwhile is the user's to lose. */
+    if (put_user(result.event, &arg->event) ||
+        copy_to_user(&arg->caller, &result.caller,
+                     sizeof(result) - offsetof(struct lwc_create, caller)))
+        return -EFAULT;
+    return 0;
+}
+
+static int call_create(struct lwc_create __user *arg)
+{
+    struct lwc_create wanted;
+    struct lwc_specs *specs;
+    int err;
+
+    if (copy_from_user(&wanted, arg, sizeof(wanted)))
+        return -EFAULT;
+    if (wanted.flags & LWC_TRAP_SYSCALLS)
+        return -ENOSYS;
+    if (wanted.flags & ~CREATE_FLAGS)
+        return -EINVAL;
+    specs = lwc_specs_read(u64_to_user_ptr(wanted.specs), wanted.nspecs);
+    if (IS_ERR(specs))
+        return PTR_ERR(specs);
+    if (wanted.flags & LWC_SUSPEND_ONLY && (lwc_specs_find(specs, LWC_FILES, LWC_SHARE) ||
+                                            lwc_specs_find(specs, LWC_CREDENTIALS, LWC_SHARE)))
+        err = -EINVAL;
+    else
+        err = create(&wanted, specs, arg);
+    kfree(specs);
+    return err;
+}
+
+static int call_switch(struct lwc_switch __user *arg)
+{
+    struct lwc_group *group;
+    struct lwc_switch with;
+    struct lwc *to;
+    int err;
+
+    if (copy_from_user(&with, arg, sizeof(with)))
+        return -EFAULT;
+    if (with.flags & ~LWC_DISCARD || with.nargs > LWC_MAX_ARGS)
+        return -EINVAL;
+    err = lwc_cpu_supported();
+    if (err)
+        return err;
+    group = lwc_group_find();
+    to = lwc_by_descriptor(group, with.target);
+    if (IS_ERR(to))
+        return PTR_ERR(to);
+    if (to == group->running)
+        return -EBUSY;
+    if (!lwc_may_enter(group->running, to))
+        return -EACCES;
+    if (to->flags & LWC_SUSPEND_ONLY)
+        return -EROFS;
+    if (to->broken)
+        return -ENOTRECOVERABLE;
+    memset(with.args + with.nargs, 0, (LWC_MAX_ARGS - with.nargs) * sizeof(with.args[0]));
+    return lwc_switch_to(group, to, &with, arg);
+}
+
+static int call_clone(struct lwc_clone __user *arg)
+{
+    struct lwc *snapshot, *worker;
+    struct lwc_group *group;
+    struct lwc_clone wanted;
+    int err;
+
+    if (copy_from_user(&wanted, arg, sizeof(wanted)))
+        return -EFAULT;
+    if (wanted.flags || wanted.reserved)
+        return -EINVAL;
+    err = lwc_cpu_supported();
+    if (err)
+        return err;
+    group = lwc_group_find();
+    snapshot = lwc_by_descriptor(group, wanted.snapshot);
+    if (IS_ERR(snapshot))
+        return PTR_ERR(snapshot);
+    if (snapshot->creator != group->running)
+        return -EACCES;
+    if (!(snapshot->flags & LWC_SUSPEND_ONLY))
+        return -EINVAL;
+    worker = lwc_create_worker(snapshot);
+    return IS_ERR(worker) ? PTR_ERR(worker) : publish(worker, &arg->fd);
+}
+
+static int call_reset(struct lwc_reset __user *arg)
+{
+    struct lwc_group *group;
+    struct lwc_reset wanted;
+    struct lwc *worker;
+    int err;
+
+    if (copy_from_user(&wanted, arg, sizeof(wanted)))
+        return -EFAULT;
+    if (wanted.flags)
+        return -EINVAL;
+    err = lwc_cpu_supported();
+    if (err)
+        return err;
+    group = lwc_group_find();
+    worker = lwc_by_descriptor(group, wanted.worker);
+    if (IS_ERR(worker))
+        return PTR_ERR(worker);
+    if (worker == group->running)
+        return -EBUSY;
+    if (worker->creator != group->running)
+        return -EACCES;
+    if (!worker->snapshot_id)
+        return -EINVAL;
+    err = lwc_reset(worker, &wanted);
+    if (err)
+        return err;
+    return copy_to_user(arg, &wanted, sizeof(wanted)) ? -EFAULT : 0;
+}
+
+static int call_grant(const struct lwc_grant __user *arg)
+{
+    struct lwc *target, *holder;
+    struct lwc_group *group;
+    struct lwc_grant wanted;
+
+    if (copy_from_user(&wanted, arg, sizeof(wanted)))
+        return -EFAULT;
+    if (wanted.rights & ~LWC_MAY_ENTER || wanted.reserved)
+        return -EINVAL;
+    group = lwc_group_find();
+    target = lwc_by_descriptor(group, wanted.target);
+    if (IS_ERR(target))
+        return PTR_ERR(target);
+    holder = lwc_by_descriptor(group, wanted.holder);
+    if (IS_ERR(holder))
+        return PTR_ERR(holder);
+    if (target != group->running && target->creator != group->running)
+        return -EACCES;
+    return lwc_grant(holder, target, wanted.rights & LWC_MAY_ENTER);
+}
+
+static u32 state_of(const struct lwc *lwc)
+{
+    const struct lwc_group *group = lwc->group;
+
+    return (lwc == group->running ? LWC_IS_RUNNING : 0) | (lwc == group->root ? LWC_IS_ROOT : 0) |
+           (lwc->flags & LWC_SUSPEND_ONLY ? LWC_IS_SNAPSHOT : 0) |
+           (lwc->snapshot_id ? LWC_IS_WORKER : 0) |
+           (lwc->entered || lwc == group->running ? LWC_IS_ENTERED : 0);
+}
+
+static int call_info(struct lwc_info __user *arg)
+{
+    struct lwc_group *group = lwc_group_find();
+    struct lwc_info info;
+    struct lwc *lwc;
+
+    if (copy_from_user(&info, arg, sizeof(info)))
+        return -EFAULT;
+    if (info.flags)
+        return -EINVAL;
+    lwc = lwc_by_descriptor(group, info.fd);
+    if (IS_ERR(lwc))
+        return PTR_ERR(lwc);
+    info.id = lwc->id;
+    info.creator = lwc->creator ? lwc->creator->id : 0;
+    info.snapshot = lwc->snapshot_id;
+    info.state = state_of(lwc);
+    info.contexts = group->count;
+    info.pages_private = lwc->dirty ? lwc_dirty_private(lwc->dirty) : 0;
+    info.switches = group->switches;
+    info.bytes = lwc_group_pages(group) << PAGE_SHIFT;
+    return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
+}
+
+static long device_ioctl(struct file *file, unsigned int command, unsigned long address)
+{
+    void __user *arg = (void __user *)address;
+
+    switch (command) {
+    case LWC_IOC_ABI:
+        return call_abi(arg);
+    case LWC_IOC_CREATE:
+        return call_create(arg);
+    case LWC_IOC_SWITCH:
+        return call_switch(arg);
+    case LWC_IOC_CLONE:
+        return call_clone(arg);
+    case LWC_IOC_RESET:
+        return call_reset(arg);
+    case LWC_IOC_GRANT:
+        return call_grant(arg);
+    case LWC_IOC_INFO:
+        return call_info(arg);
+    case LWC_IOC_OVERLAY:
+    case LWC_IOC_RESTRICT:
+    case LWC_IOC_SYSCALL:
+    case LWC_IOC_TRAP:
+        return -ENOSYS;
+    default:
+        return -ENOTTY;
+    }
+}
+
+/* A 32-bit thread, or a 64-bit one by a 32-bit entry. */
+static long device_compat_ioctl(struct file *file, unsigned int command, unsigned long address)
+{
+    return -EOPNOTSUPP;
+}
+
+static const struct file_operations device_operations = {
+    .owner = THIS_MODULE,
+    .unlocked_ioctl = device_ioctl,
+    .compat_ioctl = device_compat_ioctl,
+    .llseek = noop_llseek,
+};
+
+static struct miscdevice device = {
+    .minor = MISC_DYNAMIC_MINOR,
+    .name = "lwc",
+    .mode = 0600,
+    .fops = &device_operations,
+};
+
+int lwc_device_init(void)
+{
+    int err = misc_register(&device);
+
+    if (err)
+        pr_err("cannot make the device lwc (%d)\n", err);
+    return err;
+}
+
+void lwc_device_exit(void)
+{
+    misc_deregister(&device);
+}

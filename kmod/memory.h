@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _LWC_MEMORY_H
+#define _LWC_MEMORY_H
+
+struct lwc;
+struct lwc_specs;
+struct mm_struct;
+struct vm_area_struct;
+
+struct mm_struct *lwc_memory_copy(struct mm_struct *from, const struct lwc_specs *specs);
+int lwc_memory_copy_mapping(struct mm_struct *to, struct vm_area_struct *from);
+void lwc_memory_copy_bounds(struct mm_struct *to, struct mm_struct *from);
+void lwc_memory_put(struct mm_struct *mm);
+void lwc_memory_switch(struct mm_struct *to);
+
+#endif

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Makes private memory of the caller shared, so that a copy of its address space shares it.
+ *
+ * Anonymous pages cannot be mapped into two address spaces so that both see writes; pages of a
+ * memory file can. The contents move into one, which is mapped in their place.
+ */
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/hugetlb_inline.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/ptrace.h>
+#include <linux/sched/task_stack.h>
+#include <linux/shmem_fs.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "series.h"
+#include "share.h"
+#include "specs.h"
+
+/* A part of one mapping. */
+struct part {
+    unsigned long start;
+    unsigned long end;
+    unsigned long flags;
+};
+
+enum kind { AS_IT_IS, TO_CONVERT, IMPOSSIBLE, STACK };
+
+static enum kind kind_of(const struct vm_area_struct *vma, unsigned long start, unsigned long end)
+{
+    unsigned long stack = current_pt_regs()->sp;
+
+    if (vma->vm_flags & VM_SHARED)
+        return AS_IT_IS;
+    if (vma->vm_flags & (VM_IO | VM_PFNMAP | VM_MIXEDMAP) ||
+        is_vm_hugetlb_page((struct vm_area_struct *)vma) ||
+        (vma->vm_ops && vma->vm_ops->name)) /* of the kernel: vdso */
+        return IMPOSSIBLE;
+    if (start <= stack && stack < end)
+        return STACK;
+    /* Grows by itself, or never had a page of its own and cannot get one. */
+    if (vma->vm_flags & VM_GROWSDOWN)
+        return IMPOSSIBLE;
+    return vma->vm_flags & VM_WRITE || vma->anon_vma ? TO_CONVERT : AS_IT_IS;
+}
+
+/* The first part to convert at or after `at`. 1, 0 where there is none, or -errno. */
+static int next_part(struct part *part, unsigned long at, unsigned long end)
+{
+    struct vm_area_struct *vma;
+    int found = 0;
+
+    if (mmap_read_lock_killable(current->mm))
+        return -EINTR;
+    for (vma = find_vma(current->mm, at); vma && vma->vm_start < end && !found;
+         vma = find_vma(current->mm, vma->vm_end)) {
+        part->start = max(vma->vm_start, at);
+        part->end = min(vma->vm_end, end);
+        part->flags = vma->vm_flags;
+        switch (kind_of(vma, part->start, part->end)) {
+        case AS_IT_IS:
+            break;
+        case TO_CONVERT:
+            found = 1;
+            break;
+        case IMPOSSIBLE:
+            found = -EOPNOTSUPP;
+            break;
+        case STACK:
+            found = -EINVAL;
+            break;
+        }
+    }
+    mmap_read_unlock(current->mm);
+    return found;
+}
+
+static int copy_contents(struct file *to, const struct part *part)
+{
+    void *page = (void *)__get_free_page(GFP_KERNEL_ACCOUNT);
+    unsigned long at;
+    loff_t position;
+    int err = 0;
+
+    if (!page)
+        return -ENOMEM;
+    for (at = part->start; at < part->end && !err; at += PAGE_SIZE) {
+        if (fatal_signal_pending(current))
+            err = -EINTR;
+        else if (access_process_vm(current, at, page, PAGE_SIZE, FOLL_FORCE) != PAGE_SIZE)
+            err = -EFAULT;
+        position = at - part->start;
+        /* Holes stay holes. */
+        if (!err && memchr_inv(page, 0, PAGE_SIZE) &&
+            kernel_write(to, page, PAGE_SIZE, &position) != PAGE_SIZE)
+            err = -ENOMEM;
+        cond_resched();
+    }
+    free_page((unsigned long)page);
+    return err;
+}
+
+static unsigned long protection_of(const struct part *part)
+{
+    return (part->flags & VM_READ ? PROT_READ : 0) | (part->flags & VM_WRITE ? PROT_WRITE : 0) |
+           (part->flags & VM_EXEC ? PROT_EXEC : 0);
+}
+
+static int convert(const struct part *part)
+{
+    struct file *file = shmem_file_setup("lwc", part->end - part->start, 0);
+    unsigned long at;
+    int err;
+
+    if (IS_ERR(file))
+        return PTR_ERR(file);
+    err = copy_contents(file, part);
+    if (!err) {
+        at = vm_mmap(file, part->start, part->end - part->start, protection_of(part),
+                     MAP_SHARED | MAP_FIXED, 0);
+        err = IS_ERR_VALUE(at) ? (int)at : 0;
+    }
+    fput(file);
+    return err;
+}
+
+static int share_range(u64 start, u64 end, bool really)
+{
+    struct part part = {.end = start};
+    int found;
+
+    while ((found = next_part(&part, part.end, end)) > 0) {
+        int err = really ? convert(&part) : 0;
+
+        if (err)
+            return err;
+    }
+    return found;
+}
+
+/* What cannot be shared is found before anything is changed. */
+int lwc_share_memory(const struct lwc_specs *specs)
+{
+    unsigned int i, really;
+    int err = 0;
+
+    for (really = 0; really < 2 && !err; really++)
+        for (i = 0; i < specs->count && !err; i++)
+            if (specs->spec[i].kind == LWC_MEMORY && specs->spec[i].action == LWC_SHARE)
+                err = share_range(specs->spec[i].start, specs->spec[i].end, really);
+    return err;
+}

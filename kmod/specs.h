@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _LWC_SPECS_H
+#define _LWC_SPECS_H
+
+#include "uapi/lwc.h"
+
+/* Resource specifications, checked: sorted by kind and start, nothing overlaps. */
+struct lwc_specs {
+    unsigned int count;
+    struct lwc_spec spec[];
+};
+
+struct lwc_specs *lwc_specs_read(const void __user *from, u32 count);
+const struct lwc_spec *lwc_specs_find(const struct lwc_specs *specs, u32 kind, u32 action);
+
+#endif

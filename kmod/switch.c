@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * lwSwitch: leaves the lwC that runs and enters another, without the scheduler.
+ *
+ * What the kernel keeps with the task is exchanged in the order in which execve(2) does it.
+ */
+#include <linux/file.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+
+#include "context.h"
+#include "creds.h"
+#include "dirty.h"
+#include "files.h"
+#include "memory.h"
+#include "mutations.h"
+#include "name.h"
+#include "switch.h"
+
+/* From here on `to` runs. Nothing can fail. */
+static void exchange(struct lwc *from, struct lwc *to)
+{
+    from->mm = current->mm;
+    from->pages = from->mm->total_vm;
+    lwc_cpu_save(&from->cpu);
+    lwc_memory_switch(to->mm);
+    to->mm = NULL;
+    if (leave_out("switch_files")) {
+        from->files = to->files;
+    } else {
+        from->files = lwc_files_swap(to->files);
+    }
+    to->files = NULL;
+    lwc_creds_switch(from, to);
+    lwc_cpu_load(&to->cpu);
+    to->group->running = to;
+    to->group->switches++;
+}
+
+/* The descriptor of `lwc` for the one that runs now, if it may know of it. */
+static int descriptor_for(struct lwc *running, struct lwc *lwc, int guess)
+{
+    if (!lwc || !lwc_may_enter(running, lwc))
+        return LWC_FD_NONE;
+    return lwc_name_for_current(lwc, guess);
+}
+
+static int report_creation(struct lwc *lwc, struct lwc *from, const struct lwc_switch *with)
+{
+    struct lwc_create result;
+    struct lwc_create __user *to = lwc->entry.result;
+
+    memset(&result, 0, sizeof(result));
+    result.event = LWC_ENTERED;
+    result.fd = descriptor_for(lwc, lwc->creator, -1);
+    result.caller = descriptor_for(lwc, from, -1);
+    result.nargs = with->nargs;
+    memcpy(result.args, with->args, sizeof(result.args));
+    return copy_to_user(&to->event, &result.event,
+                        sizeof(result) - offsetof(struct lwc_create, event))
+               ? -EFAULT
+               : 0;
+}
+
+static int report_return(struct lwc *lwc, struct lwc *from, const struct lwc_switch *with)
+{
+    struct lwc_switch result = *with;
+    struct lwc_switch __user *to = lwc->entry.result;
+
+    result.caller = descriptor_for(lwc, from, lwc->last_caller_fd);
+    lwc->last_caller_fd = result.caller;
+    return copy_to_user(&to->nargs, &result.nargs,
+                        sizeof(result) - offsetof(struct lwc_switch, nargs))
+               ? -EFAULT
+               : 0;
+}
+
+/*
+ * Returns in `to`: what it returns is the result of the call by which `to` was left, as `result`
+ * and the registers are. Before anything has happened it can return an error in the caller.
+ */
+int lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_switch *with,
+                  void __user *result)
+{
+    struct lwc *from = group->running;
+    bool discard = with->flags & LWC_DISCARD;
+    int err;
+
+    /* Nobody shall see the credentials of one with the memory of the other: ptrace(2), /proc. */
+    err = down_write_killable(&current->signal->exec_update_lock);
+    if (err)
+        return err;
+    from->entry.result = result;
+    from->entry.created = false;
+    from->entered = true;
+    exchange(from, to);
+    up_write(&current->signal->exec_update_lock);
+
+    if (discard) {
+        lwc_destroy(from);
+        from = NULL;
+    }
+    err = to->entry.created ? report_creation(to, from, with) : report_return(to, from, with);
+    to->entered = true;
+    return err;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _LWC_SWITCH_H
+#define _LWC_SWITCH_H
+
+struct lwc_group;
+struct lwc;
+struct lwc_switch;
+
+int lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_switch *with,
+                  void __user *result);
+
+#endif

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: (GPL-2.0 WITH Linux-syscall-note) OR MIT */
+#ifndef _UAPI_LWC_H
+#define _UAPI_LWC_H
+/*
+ * Light-weight contexts (lwCs) for Linux, after Litton et al., "Light-Weight Contexts: An OS
+ * Abstraction for Safety and Performance", OSDI 2016. This header is the contract: the module,
+ * the bindings and the tests include it, nobody copies it. Where the paper is silent or can be
+ * read in two ways, this header decides; such places begin with "Decided:".
+ *
+ * 1. The model
+ * ============
+ *
+ * An lwC is an address space, a table of descriptors, credentials, and the state of one thread
+ * that was stopped in it: registers, FS and GS base, protection keys, vector state, signal mask,
+ * alternate signal stack. It is not scheduled. A thread is in exactly one lwC; lwSwitch takes it
+ * from there into another, at the point where that one was left or created.
+ *
+ * The calls are ioctls on a descriptor of the device /dev/lwc, the door. The door has no state of
+ * its own: whoever may open it may make lwCs of the thread that calls, and only of that.
+ *
+ * Decided: lwCs belong to the thread that made them. Its lwCs and it are one group. Other threads
+ * of the process stay in the address space they were in, and may have groups of their own. (In
+ * the paper all threads are stopped and copied; a thread copied somewhere in the middle is
+ * undefined there too.) The locks other threads hold at the time of a copy stay locked in it for
+ * ever, as after fork(2).
+ *
+ * What is per lwC
+ *     memory and mappings, brk; descriptors, with their close-on-exec flags, and POSIX record
+ *     locks (their owner is the table); credentials with capabilities and keyrings; registers, FS
+ *     and GS base, PKRU, extended state; signal mask, alternate signal stack; attributes the
+ *     kernel keeps with memory: dumpable, THP, MDWE, registrations of membarrier(2).
+ *
+ * What is not: it stays with the process or the thread, whichever lwC runs. A user who gives an lwC
+ * to code he does not trust must deny these, or put them back himself
+ *     current and root directory, umask; open file descriptions (a copied descriptor shares
+ *     offset, status flags and flock(2) locks with its origin); resource limits, nice, scheduling;
+ *     namespaces; seccomp filters, no_new_privs; signal handlers, pending signals; timers, alarms;
+ *     parent-death signal, name; registration of rseq(2), robust list and clear_child_tid (their
+ *     addresses hold for every copy of the thread); System V semaphore undo; I/O permission bits;
+ *     perf events; tracing. System calls in flight do not exist: a thread is in one place.
+ *
+ * 2. Names, rights, lifetime
+ * ==========================
+ *
+ * An lwC is named by a descriptor (anonymous inode "[lwc]", close-on-exec). The lwC the thread was
+ * in when it made its first is its root lwC; its well-known descriptor is LWC_FD_ROOT. The lwC that
+ * runs is LWC_FD_SELF. Both are accepted wherever a descriptor of an lwC is asked.
+ *
+ * A descriptor is a name and gives no right: not to a forked child, not to another thread or
+ * process it was passed to (EPERM). What an lwC may do to another is kept by the module:
+ *
+ *   - the creator may enter, clone, reset, destroy it, and grant others to enter it;
+ *   - an lwC may grant others to enter it itself;
+ *   - the way back up must have been granted: LWC_MAY_RETURN at creation, or LWC_GRANT. Entering
+ *     an lwC regains its credentials, memory and descriptors. EACCES otherwise.
+ *
+ * Decided: close(2) by its creator destroys an lwC, whatever other descriptors name it; those
+ * answer ESTALE from then on. In every other lwC close only closes the name. An lwC is also
+ * destroyed by leaving it with LWC_DISCARD, and with its thread: at its exit, however that comes
+ * about, and at its execve(2). What a destroyed lwC had created passes to its own creator, or, if
+ * it had none, to nobody; LWC_MAY_RETURN does not pass with it.
+ *
+ * Decided: the end of the process is the end of all its lwCs: exit in any of them, also a fatal
+ * signal. A core dump holds the one that ran. A thread should return to its root lwC before it
+ * ends: the kernel wakes who joins it through memory of the lwC it ends in.
+ *
+ * fork(2) in an lwC makes an ordinary process from that lwC, with no lwCs.
+ *
+ * 3. Signals
+ * ==========
+ *
+ * A signal is delivered to the lwC that runs; its handler must exist in that lwC's memory.
+ * Synchronous signals (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS) go to the lwC that caused
+ * them. Decided: others reach an lwC only if it was created with LWC_SHARE_SIGNALS, or unblocks
+ * them; without the flag an lwC begins with them blocked, and they wait for one that takes them.
+ * The signal mask is saved and installed by every switch. SIGKILL and SIGSTOP cannot be blocked.
+ *
+ * 4. Refusals
+ * ===========
+ *
+ * EOPNOTSUPP is the answer where a state of the thread could not be carried over correctly: it uses
+ * io_uring, a user shadow stack, dynamically enabled vector state (AMX), segments in FS or GS, or
+ * is not a 64-bit thread; a mapping of a kind that cannot be shared. Nothing has happened then.
+ *
+ * Errors that every call can return, in the order in which they are looked for:
+ *     ENOTTY      not a call of this ABI
+ *     EFAULT      the structure cannot be read or written
+ *     EINVAL      unknown flags or kinds, reserved fields that are not zero, counts beyond the
+ *                 limits below, a descriptor that does not name an lwC
+ *     EOPNOTSUPP  see above
+ *     EBADF       the descriptor is not open; LWC_FD_ROOT or LWC_FD_SELF before any lwC was made
+ *     EPERM       the descriptor names an lwC of another thread
+ *     ESTALE      the lwC was destroyed
+ *     EACCES      the right was not granted
+ * Calls that wait for locks can return EINTR, only where the thread is being killed.
+ *
+ * All structures have fixed-width fields, no implicit padding, and sizes that never change under
+ * the same number; a new need gets a new number. Results are written only on success. Success is 0.
+ */
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define LWC_ABI 1
+
+/* Descriptors that need not be open. */
+#define LWC_FD_NONE (-1)
+#define LWC_FD_SELF (-10)
+#define LWC_FD_ROOT (-11)
+
+#define LWC_MAX_ARGS 8
+#define LWC_MAX_SPECS 64
+
+/*
+ * LWC_IOC_ABI: what this module speaks.
+ *     abi        LWC_ABI
+ *     features   bits of LWC_FEATURE_*; a call whose bit is missing answers ENOSYS
+ */
+#define LWC_FEATURE_OVERLAY (1u << 0)
+#define LWC_FEATURE_RESTRICT (1u << 1)
+#define LWC_FEATURE_SYSCALL (1u << 2)
+#define LWC_FEATURE_TRAP (1u << 3)
+
+struct lwc_abi {
+    __u32 abi;
+    __u32 features;
+};
+
+/*
+ * A resource specification: what becomes of a range of the creator's resources.
+ *
+ * kind    LWC_MEMORY       start, end: addresses, multiples of the page size
+ *         LWC_FILES        start, end: descriptors
+ *         LWC_CREDENTIALS  start 0, end LWC_ALL
+ *         start is the first, end the one after the last; 0 and LWC_ALL mean all.
+ * action  LWC_COPY         memory: copy-on-write; descriptors: the same open files under the same
+ *                          numbers in a table of its own; credentials: a copy. The default for all
+ *                          that no specification names.
+ *         LWC_SHARE        memory: both see every write, from now on. Private memory becomes a
+ *                          shared mapping in the creator too, once: its threads must not write to
+ *                          it during the call. Pages that are not mapped stay so; shared mappings
+ *                          are shared in any case. Decided: not the stack the thread runs on, for
+ *                          two flows of control on one stack destroy each other (EINVAL); mappings
+ *                          of devices, huge pages and the kernel cannot be shared (EOPNOTSUPP).
+ *                          descriptors: decided: the whole table or nothing (EINVAL for a part of
+ *                          it), a Linux table has one owner or several. Closing a descriptor of an
+ *                          lwC in a shared table destroys it only if its creator does.
+ *                          credentials: a change by one is a change for the other.
+ *         LWC_UNMAP        memory, descriptors: not there in the new lwC. EINVAL for credentials.
+ * Specifications of one kind must not overlap (EINVAL).
+ */
+#define LWC_MEMORY 1u
+#define LWC_FILES 2u
+#define LWC_CREDENTIALS 3u
+
+#define LWC_COPY 0u
+#define LWC_SHARE 1u
+#define LWC_UNMAP 2u
+
+#define LWC_ALL (~0ULL)
+
+struct lwc_spec {
+    __u32 kind;
+    __u32 action;
+    __u64 start;
+    __u64 end;
+};
+
+/*
+ * LWC_IOC_CREATE: a new lwC from the one that runs. Returns twice: in the creator at once, in the
+ * new one when it is entered for the first time.
+ *
+ * in   flags     LWC_MAY_RETURN      the new lwC may enter its creator
+ *                LWC_SAME_RIGHTS     it may enter whatever its creator may by grant or as a way
+ * back LWC_SUSPEND_ONLY    a frozen snapshot: it never runs, and can be cloned LWC_SHARE_SIGNALS
+ * section 3 LWC_TRAP_SYSCALLS   section of LWC_IOC_TRAP; ENOSYS without its feature nspecs number
+ * of specifications, at most LWC_MAX_SPECS specs     address of them out  event     LWC_CREATED in
+ * the creator, LWC_ENTERED in the new lwC fd        creator: descriptor of the new lwC. New lwC:
+ * descriptor of its creator, or LWC_FD_NONE if it may not enter it (or its table is full) caller,
+ * nargs, args new lwC: who entered it, and the arguments, as with LWC_IOC_SWITCH
+ *
+ * Errors: EMFILE, ENFILE   no descriptor is free
+ *         ENOSPC           the group has as many lwCs as the module parameter max_contexts allows
+ *         EDQUOT           their address spaces together would exceed max_bytes
+ *         ENOMEM           no memory, or the limits of overcommit
+ *         EINVAL           also: ranges that are empty, not aligned, overlap; LWC_SUSPEND_ONLY with
+ *                          LWC_SHARE of descriptors or credentials, which would not stay as they are
+ *         EFAULT           also: specs
+ */
+#define LWC_MAY_RETURN (1u << 0)
+#define LWC_SAME_RIGHTS (1u << 1)
+#define LWC_SUSPEND_ONLY (1u << 2)
+#define LWC_SHARE_SIGNALS (1u << 3)
+#define LWC_TRAP_SYSCALLS (1u << 4)
+
+#define LWC_CREATED 0u
+#define LWC_ENTERED 1u
+#define LWC_TRAPPED 2u
+
+struct lwc_create {
+    __u32 flags;
+    __u32 nspecs;
+    __u64 specs;
+    __u32 event;
+    __s32 fd;
+    __s32 caller;
+    __u32 nargs;
+    __u64 args[LWC_MAX_ARGS];
+};
+
+/*
+ * LWC_IOC_SWITCH: leave the lwC that runs, enter another. Returns when this one is entered again.
+ *
+ * in   target    descriptor of the lwC to enter
+ *      flags     LWC_DISCARD: this lwC is destroyed. The root lwC can be, too
+ *      nargs, args   words for the target
+ * out  caller    descriptor, in the table of the lwC entered, of the lwC that entered it; one that
+ *                the table has already, or a new one; LWC_FD_NONE if it was discarded, may not be
+ *                entered from here, or the table is full
+ *      nargs, args   its words; the rest of args is zero
+ *
+ * The structure lies in the memory of the lwC that called, and is written when it is entered
+ * again. If it cannot be written then, the call fails there with EFAULT, in the lwC entered.
+ *
+ * Errors: EBUSY   the target runs already (it is this lwC)
+ *         EROFS   the target is a snapshot
+ *         ENOMEM  no memory
+ */
+#define LWC_DISCARD (1u << 0)
+
+struct lwc_switch {
+    __s32 target;
+    __u32 flags;
+    __u32 nargs;
+    __s32 caller;
+    __u64 args[LWC_MAX_ARGS];
+};
+
+/*
+ * LWC_IOC_CLONE: a worker, a copy-on-write copy of a snapshot in all three kinds of resources. When
+ * it is first entered it returns from the LWC_IOC_CREATE that made the snapshot. It has the
+ * snapshot's rights; its creator is the caller, which must be the snapshot's creator (EACCES).
+ *
+ * in   snapshot, flags (0)
+ * out  fd
+ *
+ * Decided: transparent huge pages are off in a worker (prctl(2) PR_GET_THP_DISABLE answers 1): it
+ * is put back page by page.
+ *
+ * Errors: as LWC_IOC_CREATE; EINVAL: not a snapshot.
+ */
+struct lwc_clone {
+    __s32 snapshot;
+    __u32 flags;
+    __s32 fd;
+    __u32 reserved;
+};
+
+/*
+ * LWC_IOC_RESET: make a worker again what its snapshot is: memory, mappings, descriptors,
+ * credentials, and everything else that is per lwC. Its next entry is a first one. Other threads
+ * of the process that live in the worker's memory are ended. Shared memory, files and what section
+ * 1 names stay as they are. The cost is that of the pages it changed: those stay private to it,
+ * and are copied back.
+ *
+ * in   worker, flags (0)
+ * out  pages_copied     written back from the snapshot
+ *      pages_checked    page table entries looked at
+ *      pages_private    that the worker holds now for itself
+ *      mappings         undone: removed, put back, protected anew
+ *
+ * Errors: EINVAL   not a worker
+ *         EACCES   the caller is not its creator
+ *         EBUSY    it runs; another process shares its memory (vfork, CLONE_VM)
+ *         ESTALE   also: its snapshot was destroyed
+ *         ENOTRECOVERABLE  what was done to it cannot be undone (mappings sealed by mseal(2)), or
+ * an earlier reset failed half-way: it can only be destroyed, and cloned anew ENOMEM   no memory;
+ * as above, it can only be destroyed
+ */
+struct lwc_reset {
+    __s32 worker;
+    __u32 flags;
+    __u64 pages_copied;
+    __u64 pages_checked;
+    __u64 pages_private;
+    __u64 mappings;
+};
+
+/*
+ * LWC_IOC_GRANT: let one lwC enter another. Allowed to the target itself and to its creator.
+ *
+ * in   target, holder
+ *      rights    LWC_MAY_ENTER, or 0 to take it back (the creator's own cannot be taken)
+ *
+ * Errors: ENOMEM
+ */
+#define LWC_MAY_ENTER (1u << 0)
+
+struct lwc_grant {
+    __s32 target;
+    __s32 holder;
+    __u32 rights;
+    __u32 reserved;
+};
+
+/*
+ * LWC_IOC_INFO: about an lwC of this group, and the group. No right is needed.
+ *
+ * in   fd, flags (0)
+ * out  id            of the lwC, unique in the life of the module, never 0
+ *      creator       id, 0 for none
+ *      snapshot      id of the snapshot a worker was cloned from, 0 for none
+ *      state         bits of LWC_IS_*
+ *      contexts      lwCs of the group, the root included
+ *      pages_private that a worker holds for itself since its first reset
+ *      switches      of the group
+ *      bytes         of address space, all lwCs of the group but the one that runs
+ */
+#define LWC_IS_RUNNING (1u << 0)
+#define LWC_IS_ROOT (1u << 1)
+#define LWC_IS_SNAPSHOT (1u << 2)
+#define LWC_IS_WORKER (1u << 3)
+#define LWC_IS_ENTERED (1u << 4) /* has been entered since it was created or reset */
+
+struct lwc_info {
+    __s32 fd;
+    __u32 flags;
+    __u64 id;
+    __u64 creator;
+    __u64 snapshot;
+    __u32 state;
+    __u32 contexts;
+    __u64 pages_private;
+    __u64 switches;
+    __u64 bytes;
+};
+
+/*
+ * The calls of the second step. They answer ENOSYS until LWC_IOC_ABI shows their feature.
+ *
+ * LWC_IOC_OVERLAY: map resources of another lwC into the one that runs, in place of what is there.
+ *     in   source     descriptor of the lwC
+ *          nspecs, specs   LWC_COPY or LWC_SHARE by range; LWC_UNMAP with source LWC_FD_SELF undoes
+ *     Errors: EACCES  beyond what the descriptor allows (LWC_IOC_RESTRICT); the creator's allows
+ * all, others nothing
+ *
+ * LWC_IOC_RESTRICT: narrow what may be overlaid through a descriptor; never widen it.
+ *     in   fd; nspecs, specs: what remains allowed, the action being the most that is allowed
+ *          (LWC_SHARE allows LWC_COPY too)
+ *     Errors: EACCES  more than is allowed now
+ *
+ * LWC_IOC_SYSCALL: perform a system call as another lwC would, and come back.
+ *     in   target; nr; args
+ *          mask       decided: the kinds of resources (bit 1 << kind) taken from the target; the
+ *                     rest is the caller's. (The paper's text can be read as the opposite; its
+ *                     authors' programs use it like this.)
+ *     out  result     of the call, or its negative errno
+ *     Errors: EINVAL  a call that does not return, or makes tasks: exit, execve, fork, clone
+ *
+ * LWC_IOC_TRAP: what a refused system call of an lwC created with LWC_TRAP_SYSCALLS becomes: its
+ *     creator is entered, with event or caller as usual, args[0] the number of the call and
+ *     args[1..6] its arguments; it answers by LWC_IOC_SWITCH with args[0] the errno (0 for none)
+ * and args[1] the result. in   fd; mode   LWC_TRAP_NONE or LWC_TRAP_ALL; single calls by bitmap:
+ * address of 64 bytes, a bit for each call that is refused
+ */
+struct lwc_overlay {
+    __s32 source;
+    __u32 flags;
+    __u32 nspecs;
+    __u32 reserved;
+    __u64 specs;
+};
+
+struct lwc_restrict {
+    __s32 fd;
+    __u32 flags;
+    __u32 nspecs;
+    __u32 reserved;
+    __u64 specs;
+};
+
+struct lwc_syscall {
+    __s32 target;
+    __u32 mask;
+    __u64 nr;
+    __u64 args[6];
+    __s64 result;
+};
+
+#define LWC_TRAP_NONE 0u
+#define LWC_TRAP_ALL 1u
+#define LWC_TRAP_SOME 2u
+
+struct lwc_trap {
+    __s32 fd;
+    __u32 mode;
+    __u64 calls;
+};
+
+#define LWC_IOC_MAGIC 0xB7
+#define LWC_IOC_ABI _IOR(LWC_IOC_MAGIC, 0, struct lwc_abi)
+#define LWC_IOC_CREATE _IOWR(LWC_IOC_MAGIC, 1, struct lwc_create)
+#define LWC_IOC_SWITCH _IOWR(LWC_IOC_MAGIC, 2, struct lwc_switch)
+#define LWC_IOC_CLONE _IOWR(LWC_IOC_MAGIC, 3, struct lwc_clone)
+#define LWC_IOC_RESET _IOWR(LWC_IOC_MAGIC, 4, struct lwc_reset)
+#define LWC_IOC_GRANT _IOW(LWC_IOC_MAGIC, 5, struct lwc_grant)
+#define LWC_IOC_INFO _IOWR(LWC_IOC_MAGIC, 6, struct lwc_info)
+#define LWC_IOC_OVERLAY _IOW(LWC_IOC_MAGIC, 7, struct lwc_overlay)
+#define LWC_IOC_RESTRICT _IOW(LWC_IOC_MAGIC, 8, struct lwc_restrict)
+#define LWC_IOC_SYSCALL _IOWR(LWC_IOC_MAGIC, 9, struct lwc_syscall)
+#define LWC_IOC_TRAP _IOW(LWC_IOC_MAGIC, 10, struct lwc_trap)
+
+/* The sizes are part of the contract; lwcgi/lwc and the tests assert the same numbers. */
+#define LWC_ASSERT_SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type)
+LWC_ASSERT_SIZE(lwc_abi, 8);
+LWC_ASSERT_SIZE(lwc_spec, 24);
+LWC_ASSERT_SIZE(lwc_create, 96);
+LWC_ASSERT_SIZE(lwc_switch, 80);
+LWC_ASSERT_SIZE(lwc_clone, 16);
+LWC_ASSERT_SIZE(lwc_reset, 40);
+LWC_ASSERT_SIZE(lwc_grant, 16);
+LWC_ASSERT_SIZE(lwc_info, 64);
+LWC_ASSERT_SIZE(lwc_overlay, 24);
+LWC_ASSERT_SIZE(lwc_restrict, 24);
+LWC_ASSERT_SIZE(lwc_syscall, 72);
+LWC_ASSERT_SIZE(lwc_trap, 16);
+
+#endif
