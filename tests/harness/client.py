@@ -167,6 +167,8 @@ class Connection:
             return True
         except BlockingIOError:
             return bool(self._records)
+        except ConnectionResetError:  # its process died with bytes unread
+            return True
         finally:
             self.socket.settimeout(self._seconds)
 

@@ -91,18 +91,24 @@ def interrupt_sleep(scene: Scene, a: int, b: int) -> None:
     if signal.SIGALRM in _blocked() or not scene.alone:
         raise Refused("it might not come here")
 
+    over: list[bool] = []
+
     def handler(_number: int, _frame: object) -> None:
-        raise Interrupted
+        if not over:
+            raise Interrupted
 
     signal.signal(signal.SIGALRM, handler)
     reader, writer = os.pipe()
     scene.descriptors += [reader, writer]
     began = time.monotonic()
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.002)
-        (lambda: time.sleep(_PATIENCE), lambda: os.read(reader, 1), signal.pause)[a % 3]()
-        assert a % 3 == 2, "a long sleep was over too early"
-    except Interrupted:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.002)
+            (lambda: time.sleep(_PATIENCE), lambda: os.read(reader, 1), signal.pause)[a % 3]()
+            assert a % 3 == 2, "a long sleep was over too early"
+        finally:
+            over.append(True)
+    except Interrupted:  # on a slow machine only after the sleep, in the lines that end it
         pass
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
