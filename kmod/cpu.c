@@ -135,20 +135,33 @@ void lwc_cpu_load(const struct lwc_cpu *cpu)
 
 void lwc_cpu_copy(struct lwc_cpu *to, const struct lwc_cpu *from)
 {
-    struct lwc_cpu before = *to;
+    void *xstate = to->xstate;
 
     *to = *from;
-    to->xstate = before.xstate;
+    to->xstate = xstate;
+    memcpy(to->xstate, from->xstate, xstate_size());
+}
+
+/* As lwc_cpu_copy(), for one that has run. */
+void lwc_cpu_reset(struct lwc_cpu *to, const struct lwc_cpu *from)
+{
+    if (!leave_out("reset_cpu"))
+        to->regs = from->regs;
+    if (!leave_out("reset_fsgs")) {
+        to->fsbase = from->fsbase;
+        to->gsbase = from->gsbase;
+    }
+    if (!leave_out("reset_pkru"))
+        to->pkru = from->pkru;
+    if (!leave_out("reset_mask"))
+        to->blocked = from->blocked;
+    if (!leave_out("reset_altstack")) {
+        to->stack = from->stack;
+        to->stack_size = from->stack_size;
+        to->stack_flags = from->stack_flags;
+    }
     if (!leave_out("reset_fpu"))
         memcpy(to->xstate, from->xstate, xstate_size());
-    if (leave_out("reset_cpu"))
-        to->regs = before.regs;
-    if (leave_out("reset_fsgs"))
-        to->fsbase = before.fsbase, to->gsbase = before.gsbase;
-    if (leave_out("reset_mask"))
-        to->blocked = before.blocked;
-    if (leave_out("reset_altstack"))
-        to->stack = before.stack, to->stack_size = before.stack_size;
 }
 
 /* All that do not come from what the thread itself does. */

@@ -179,8 +179,6 @@ static int call_reset(struct lwc_reset __user *arg)
     worker = lwc_by_descriptor(group, wanted.worker);
     if (IS_ERR(worker))
         return PTR_ERR(worker);
-    if (worker == group->running)
-        return -EBUSY;
     if (worker->creator != group->running)
         return -EACCES;
     if (!worker->snapshot_id)

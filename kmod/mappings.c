@@ -11,7 +11,7 @@
 
 static int unmap(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
-    int err = KERNEL(do_munmap)(mm, start, end - start, NULL);
+    int err = lwc_memory_unmap(mm, start, end);
 
     /* Sealed, by mseal(2): for ever. */
     return err == -EPERM ? -ENOTRECOVERABLE : err;

@@ -12,6 +12,7 @@
 #include <linux/mman.h>
 #include <linux/module.h>
 #include <linux/sched/coredump.h>
+#include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/userfaultfd_k.h>
 
@@ -204,6 +205,45 @@ static int copy_mappings(struct mm_struct *to, struct mm_struct *from,
     return err;
 }
 
+/* Makes `to` the calling thread's memory. No reference is taken or put. As exec_mmap(). */
+void lwc_memory_switch(struct mm_struct *to)
+{
+    struct mm_struct *from = current->mm;
+
+    lwc_before_switch(from);
+    task_lock(current);
+    local_irq_disable();
+    current->active_mm = to;
+    current->mm = to;
+#ifdef CONFIG_MEMBARRIER
+    KERNEL(membarrier_update_current_mm)(to);
+#endif
+    KERNEL(switch_mm_irqs_off)(from, to, current);
+    local_irq_enable();
+    lru_gen_use_mm(to);
+    task_unlock(current);
+    lwc_after_switch();
+    /* membarrier(2) needs a barrier between the new memory and user space. */
+    smp_mb();
+}
+
+/*
+ * Unmaps a range of a memory, locked for writing, that is not the caller's. The kernel counts what
+ * it takes away in current->mm (6.12), so the caller is in that memory for the time, which nobody
+ * may see: exec_update_lock is held.
+ */
+int lwc_memory_unmap(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+    struct mm_struct *own = current->mm;
+    int err;
+
+    lockdep_assert_held_write(&current->signal->exec_update_lock);
+    lwc_memory_switch(mm);
+    err = KERNEL(do_munmap)(mm, start, end - start, NULL);
+    lwc_memory_switch(own);
+    return err;
+}
+
 /* The parts of mappings that are not to be in the copy. */
 static int unmap_parts(struct mm_struct *mm, const struct lwc_specs *specs)
 {
@@ -215,8 +255,7 @@ static int unmap_parts(struct mm_struct *mm, const struct lwc_specs *specs)
 
         if (spec->kind != LWC_MEMORY || spec->action != LWC_UNMAP)
             continue;
-        err = KERNEL(do_munmap)(mm, spec->start, min_t(u64, spec->end, TASK_SIZE) - spec->start,
-                                NULL);
+        err = lwc_memory_unmap(mm, spec->start, min_t(u64, spec->end, TASK_SIZE));
         if (err)
             return err;
     }
@@ -225,10 +264,13 @@ static int unmap_parts(struct mm_struct *mm, const struct lwc_specs *specs)
 
 static int copy_locked(struct mm_struct *to, struct mm_struct *from, const struct lwc_specs *specs)
 {
-    int err = mmap_write_lock_killable(from);
+    int err = down_write_killable(&current->signal->exec_update_lock);
 
     if (err)
         return err;
+    err = mmap_write_lock_killable(from);
+    if (err)
+        goto unlock;
 #ifdef CONFIG_UPROBES
     KERNEL(uprobe_dup_mmap)(from, to);
 #endif
@@ -242,6 +284,8 @@ static int copy_locked(struct mm_struct *to, struct mm_struct *from, const struc
     /* Pages that were writable are not any more. */
     KERNEL(flush_tlb_mm_range)(from, 0, TLB_FLUSH_ALL, 0, false);
     mmap_write_unlock(from);
+unlock:
+    up_write(&current->signal->exec_update_lock);
     return err;
 }
 
@@ -280,26 +324,4 @@ void lwc_memory_put(struct mm_struct *mm)
     /* Others may hold on to it longer than this task, whose name it bears, exists. */
     KERNEL(mm_update_next_owner)(mm);
     mmput(mm);
-}
-
-/* Makes `to` the calling thread's memory. No reference is taken or put. As exec_mmap(). */
-void lwc_memory_switch(struct mm_struct *to)
-{
-    struct mm_struct *from = current->mm;
-
-    lwc_before_switch(from);
-    task_lock(current);
-    local_irq_disable();
-    current->active_mm = to;
-    current->mm = to;
-#ifdef CONFIG_MEMBARRIER
-    KERNEL(membarrier_update_current_mm)(to);
-#endif
-    KERNEL(switch_mm_irqs_off)(from, to, current);
-    local_irq_enable();
-    lru_gen_use_mm(to);
-    task_unlock(current);
-    lwc_after_switch();
-    /* membarrier(2) needs a barrier between the new memory and user space. */
-    smp_mb();
 }

@@ -10,6 +10,7 @@ struct vm_area_struct;
 struct mm_struct *lwc_memory_copy(struct mm_struct *from, const struct lwc_specs *specs);
 int lwc_memory_copy_mapping(struct mm_struct *to, struct vm_area_struct *from);
 void lwc_memory_copy_bounds(struct mm_struct *to, struct mm_struct *from);
+int lwc_memory_unmap(struct mm_struct *mm, unsigned long start, unsigned long end);
 void lwc_memory_put(struct mm_struct *mm);
 void lwc_memory_switch(struct mm_struct *to);
 

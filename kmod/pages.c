@@ -3,9 +3,10 @@
  * Makes the pages of a worker again what they are in its snapshot.
  *
  * A page that the worker wrote was copied for it alone. It gets its contents back and stays the
- * worker's, so that the next write to it does not fault. Whether it was written since is told by
- * the dirty bits of the entry and of the page (a device or another task writes without the entry),
- * by being pinned for a device, or by the notifier, which is told when an entry is replaced.
+ * worker's, so that the next write to it does not fault; so it is copied in every reset from then
+ * on. Dirty bits could tell that it was not written this time, but not to be relied on: a device
+ * writes without the entry's, and the page's cannot be cleared, for reclaim drops a page that was
+ * given back (MADV_FREE) if nothing says it is dirty.
  *
  * Which pages to look at: those known as the worker's own, and those the notifier was told of. A
  * page that appears where there was none is not told. But it is one anonymous page more, beside
@@ -35,7 +36,7 @@ struct pass {
     long joined;                /* of the snapshot, at addresses that were not private before */
 };
 
-enum outcome { UNCHANGED, COPIED, NOT_PRIVATE, NOT_SIMPLE };
+enum outcome { COPIED, NOT_PRIVATE, NOT_SIMPLE };
 
 static bool can_be_private(const struct vm_area_struct *vma)
 {
@@ -58,26 +59,6 @@ static bool is_anonymous(enum lwc_content content)
     return content == LWC_ANON || content == LWC_AWAY;
 }
 
-static bool was_written(const struct lwc_slot *slot)
-{
-    struct folio *folio = page_folio(slot->page);
-
-    return pte_dirty(*slot->pte) || folio_test_dirty(folio) || folio_maybe_dma_pinned(folio);
-}
-
-/* What was written to the page by us counts as unwritten. */
-static void mark_clean(const struct lwc_slot *slot)
-{
-    struct folio *folio = page_folio(slot->page);
-
-    set_pte(slot->pte, pte_mkclean(*slot->pte));
-    /* A copy in swap would be older; else reclaim writes the page before it takes it. */
-    if (folio_test_swapcache(folio))
-        folio_mark_dirty(folio);
-    else
-        folio_clear_dirty(folio);
-}
-
 /* With both entries locked. */
 static enum outcome restore_locked(struct vm_area_struct *vma, struct lwc_slot *own,
                                    const struct lwc_slot *original)
@@ -93,7 +74,8 @@ static enum outcome restore_locked(struct vm_area_struct *vma, struct lwc_slot *
     } else {
         return NOT_SIMPLE;
     }
-    mark_clean(own);
+    /* Its copy in swap is older now; and given back by MADV_FREE it would be dropped. */
+    folio_mark_dirty(page_folio(own->page));
     return COPIED;
 }
 
@@ -109,10 +91,6 @@ static enum outcome restore_in_memory(struct pass *pass, struct vm_area_struct *
     lwc_slot_lock(&own, pass->worker, address, 0);
     pass->seen += is_anonymous(own.content);
     writable = own.content == LWC_ANON && lwc_slot_is_writable(&own);
-    if (writable && what == LWC_PAGE_PRIVATE && !was_written(&own)) {
-        lwc_slot_unlock(&own);
-        return UNCHANGED;
-    }
     lwc_slot_lock(&original, pass->snapshot, address, SINGLE_DEPTH_NESTING);
     if (!(what & LWC_PAGE_PRIVATE))
         pass->joined += is_anonymous(original.content);

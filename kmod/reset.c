@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Makes a worker again what its snapshot is. */
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 
 #include "context.h"
 #include "creds.h"
@@ -10,26 +11,26 @@
 #include "mutations.h"
 #include "pages.h"
 #include "reset.h"
-#include "symbols.h"
 #include "threads.h"
 
 static int reset_memory(struct lwc *worker, struct lwc_reset *counts)
 {
     struct mm_struct *mm = worker->mm, *snapshot = worker->snapshot->mm;
-    int err = mmap_write_lock_killable(snapshot);
+    int err = down_write_killable(&current->signal->exec_update_lock);
 
     if (err)
         return err;
+    err = mmap_write_lock_killable(snapshot);
+    if (err)
+        goto unlock;
     mmap_write_lock_nested(mm, SINGLE_DEPTH_NESTING);
     err = lwc_mappings_restore(mm, snapshot, &counts->mappings);
     if (!err)
         err = lwc_pages_restore(worker->dirty, mm, snapshot, counts->mappings != 0, counts);
     mmap_write_unlock(mm);
-    /* No processor may know of an entry that was clean, or another page, before. */
-    if (!leave_out("reset_flush_tlb"))
-        KERNEL(flush_tlb_mm_range)(mm, 0, TLB_FLUSH_ALL, 0, false);
-    KERNEL(flush_tlb_mm_range)(snapshot, 0, TLB_FLUSH_ALL, 0, false);
     mmap_write_unlock(snapshot);
+unlock:
+    up_write(&current->signal->exec_update_lock);
     return err;
 }
 
@@ -44,7 +45,7 @@ static int reset_rest(struct lwc *worker)
         return err;
     if (!leave_out("reset_creds"))
         lwc_creds_copy_parked(worker, snapshot);
-    lwc_cpu_copy(&worker->cpu, &snapshot->cpu);
+    lwc_cpu_reset(&worker->cpu, &snapshot->cpu);
     worker->entry = snapshot->entry;
     worker->entered = false;
     worker->last_caller_fd = -1;

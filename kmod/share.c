@@ -27,20 +27,16 @@ struct part {
     unsigned long flags;
 };
 
-enum kind { AS_IT_IS, TO_CONVERT, IMPOSSIBLE, STACK };
+enum kind { AS_IT_IS, TO_CONVERT, IMPOSSIBLE };
 
-static enum kind kind_of(const struct vm_area_struct *vma, unsigned long start, unsigned long end)
+static enum kind kind_of(const struct vm_area_struct *vma)
 {
-    unsigned long stack = current_pt_regs()->sp;
-
     if (vma->vm_flags & VM_SHARED)
         return AS_IT_IS;
     if (vma->vm_flags & (VM_IO | VM_PFNMAP | VM_MIXEDMAP) ||
         is_vm_hugetlb_page((struct vm_area_struct *)vma) ||
         (vma->vm_ops && vma->vm_ops->name)) /* of the kernel: vdso */
         return IMPOSSIBLE;
-    if (start <= stack && stack < end)
-        return STACK;
     /* Grows by itself, or never had a page of its own and cannot get one. */
     if (vma->vm_flags & VM_GROWSDOWN)
         return IMPOSSIBLE;
@@ -60,7 +56,7 @@ static int next_part(struct part *part, unsigned long at, unsigned long end)
         part->start = max(vma->vm_start, at);
         part->end = min(vma->vm_end, end);
         part->flags = vma->vm_flags;
-        switch (kind_of(vma, part->start, part->end)) {
+        switch (kind_of(vma)) {
         case AS_IT_IS:
             break;
         case TO_CONVERT:
@@ -68,9 +64,6 @@ static int next_part(struct part *part, unsigned long at, unsigned long end)
             break;
         case IMPOSSIBLE:
             found = -EOPNOTSUPP;
-            break;
-        case STACK:
-            found = -EINVAL;
             break;
         }
     }
@@ -130,15 +123,34 @@ static int convert(const struct part *part)
 static int share_range(u64 start, u64 end, bool really)
 {
     struct part part = {.end = start};
-    int found;
+    int found = 0;
 
-    while ((found = next_part(&part, part.end, end)) > 0) {
+    while (part.end < end && (found = next_part(&part, part.end, end)) > 0) {
         int err = really ? convert(&part) : 0;
 
         if (err)
             return err;
     }
-    return found;
+    return min(found, 0);
+}
+
+/* The whole mapping the stack pointer is in: frames of callers lie there too. */
+static bool touches_stack(u64 start, u64 end)
+{
+    unsigned long stack = current_pt_regs()->sp;
+    struct vm_area_struct *vma;
+    bool touches;
+
+    mmap_read_lock(current->mm);
+    vma = find_vma(current->mm, stack);
+    touches = vma && vma->vm_start <= stack && start < vma->vm_end && end > vma->vm_start;
+    mmap_read_unlock(current->mm);
+    return touches;
+}
+
+static bool is_shared_memory(const struct lwc_spec *spec)
+{
+    return spec->kind == LWC_MEMORY && spec->action == LWC_SHARE;
 }
 
 /* What cannot be shared is found before anything is changed. */
@@ -147,9 +159,13 @@ int lwc_share_memory(const struct lwc_specs *specs)
     unsigned int i, really;
     int err = 0;
 
+    for (i = 0; i < specs->count; i++)
+        if (is_shared_memory(&specs->spec[i]) &&
+            touches_stack(specs->spec[i].start, specs->spec[i].end))
+            return -EINVAL;
     for (really = 0; really < 2 && !err; really++)
         for (i = 0; i < specs->count && !err; i++)
-            if (specs->spec[i].kind == LWC_MEMORY && specs->spec[i].action == LWC_SHARE)
+            if (is_shared_memory(&specs->spec[i]))
                 err = share_range(specs->spec[i].start, specs->spec[i].end, really);
     return err;
 }

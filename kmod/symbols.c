@@ -20,7 +20,7 @@ static struct symbol {
 #define X(name, prototype) {#name, 0, 0},
     LWC_SYMBOLS(X)
 #undef X
-    {"vm_committed_as", 0, 0},
+        {"vm_committed_as", 0, 0},
 };
 
 #if LWC_IN_SERIES(1)

@@ -80,7 +80,8 @@
  *
  * EOPNOTSUPP is the answer where a state of the thread could not be carried over correctly: it uses
  * io_uring, a user shadow stack, dynamically enabled vector state (AMX), segments in FS or GS, or
- * is not a 64-bit thread; a mapping of a kind that cannot be shared. Nothing has happened then.
+ * is not a 64-bit thread; its memory has mappings that cannot be copied (hugetlbfs, write-combined
+ * devices), or LWC_SHARE names some that cannot be shared. Nothing has happened then.
  *
  * Errors that every call can return, in the order in which they are looked for:
  *     ENOTTY      not a call of this ABI
@@ -138,9 +139,10 @@ struct lwc_abi {
  *         LWC_SHARE        memory: both see every write, from now on. Private memory becomes a
  *                          shared mapping in the creator too, once: its threads must not write to
  *                          it during the call. Pages that are not mapped stay so; shared mappings
- *                          are shared in any case. Decided: not the stack the thread runs on, for
- *                          two flows of control on one stack destroy each other (EINVAL); mappings
- *                          of devices, huge pages and the kernel cannot be shared (EOPNOTSUPP).
+ *                          are shared in any case. Decided: no part of the mapping the stack
+ *                          pointer is in, for two flows of control on one stack destroy each other
+ *                          (EINVAL); mappings of devices, huge pages and the kernel cannot be shared
+ *                          (EOPNOTSUPP).
  *                          descriptors: decided: the whole table or nothing (EINVAL for a part of
  *                          it), a Linux table has one owner or several. Closing a descriptor of an
  *                          lwC in a shared table destroys it only if its creator does.
@@ -170,13 +172,17 @@ struct lwc_spec {
  * new one when it is entered for the first time.
  *
  * in   flags     LWC_MAY_RETURN      the new lwC may enter its creator
- *                LWC_SAME_RIGHTS     it may enter whatever its creator may by grant or as a way
- * back LWC_SUSPEND_ONLY    a frozen snapshot: it never runs, and can be cloned LWC_SHARE_SIGNALS
- * section 3 LWC_TRAP_SYSCALLS   section of LWC_IOC_TRAP; ENOSYS without its feature nspecs number
- * of specifications, at most LWC_MAX_SPECS specs     address of them out  event     LWC_CREATED in
- * the creator, LWC_ENTERED in the new lwC fd        creator: descriptor of the new lwC. New lwC:
- * descriptor of its creator, or LWC_FD_NONE if it may not enter it (or its table is full) caller,
- * nargs, args new lwC: who entered it, and the arguments, as with LWC_IOC_SWITCH
+ *                LWC_SAME_RIGHTS     it may enter what its creator may, by grant or as a way back
+ *                LWC_SUSPEND_ONLY    a frozen snapshot: it never runs, and can be cloned
+ *                LWC_SHARE_SIGNALS   section 3
+ *                LWC_TRAP_SYSCALLS   see LWC_IOC_TRAP; ENOSYS without its feature
+ *      nspecs    number of specifications, at most LWC_MAX_SPECS
+ *      specs     address of them
+ * out  event     LWC_CREATED in the creator, LWC_ENTERED in the new lwC
+ *      fd        creator: descriptor of the new lwC. New lwC: descriptor of its creator, or
+ *                LWC_FD_NONE if it may not enter it (or its table is full)
+ *      caller, nargs, args
+ *                new lwC: who entered it, and the arguments, as with LWC_IOC_SWITCH
  *
  * Errors: EMFILE, ENFILE   no descriptor is free
  *         ENOSPC           the group has as many lwCs as the module parameter max_contexts allows
@@ -223,6 +229,7 @@ struct lwc_create {
  *
  * Errors: EBUSY   the target runs already (it is this lwC)
  *         EROFS   the target is a snapshot
+ *         ENOTRECOVERABLE  the target is a worker whose reset failed half-way
  *         ENOMEM  no memory
  */
 #define LWC_DISCARD (1u << 0)
@@ -259,8 +266,9 @@ struct lwc_clone {
  * LWC_IOC_RESET: make a worker again what its snapshot is: memory, mappings, descriptors,
  * credentials, and everything else that is per lwC. Its next entry is a first one. Other threads
  * of the process that live in the worker's memory are ended. Shared memory, files and what section
- * 1 names stay as they are. The cost is that of the pages it changed: those stay private to it,
- * and are copied back.
+ * 1 names stay as they are. The cost is that of the pages it has ever changed: those stay private to
+ * it, so that its next run does not fault on them, and are copied back every time. A worker that has
+ * gathered too many (pages_private) is destroyed, and another cloned.
  *
  * in   worker, flags (0)
  * out  pages_copied     written back from the snapshot
@@ -269,12 +277,13 @@ struct lwc_clone {
  *      mappings         undone: removed, put back, protected anew
  *
  * Errors: EINVAL   not a worker
- *         EACCES   the caller is not its creator
- *         EBUSY    it runs; another process shares its memory (vfork, CLONE_VM)
+ *         EACCES   the caller is not its creator; also a worker that would reset itself
+ *         EBUSY    another process shares its memory (vfork, CLONE_VM), or a thread of its does not end
  *         ESTALE   also: its snapshot was destroyed
- *         ENOTRECOVERABLE  what was done to it cannot be undone (mappings sealed by mseal(2)), or
- * an earlier reset failed half-way: it can only be destroyed, and cloned anew ENOMEM   no memory;
- * as above, it can only be destroyed
+ *         ENOTRECOVERABLE
+ *                  what was done to it cannot be undone (mappings sealed by mseal(2)), or an earlier
+ *                  reset failed half-way: it can only be destroyed, and cloned anew
+ *         ENOMEM   no memory; as above, it can only be destroyed
  */
 struct lwc_reset {
     __s32 worker;
