@@ -131,6 +131,13 @@ int conn_accept(struct keep *k, int listener)
 
 void conn_close(struct keep *k, int fd)
 {
+    /* Whoever inherited the descriptor would keep the peer waiting for the end. */
+    sys_shutdown(fd, SHUT_WR);
+    conn_forget(k, fd);
+}
+
+void conn_forget(struct keep *k, int fd)
+{
     struct conn *c = &k->conns[fd];
 
     if (c->polled)

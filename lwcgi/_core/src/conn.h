@@ -42,6 +42,9 @@ int conn_add(struct keep *k, int fd);
 void conn_wait(struct keep *k, int fd, int state);
 void conn_close(struct keep *k, int fd);
 
+/* Closes the descriptor of one that another worker has now. */
+void conn_forget(struct keep *k, int fd);
+
 /* Keeps what was read of the current request outside memory, in a memfd, so
  * that no later context can find it; and takes it back. Return 0 or -errno. */
 int conn_stash(struct keep *k);

@@ -36,7 +36,7 @@ int hand_over(struct keep *k, int fd)
     if (ret < 0)
         return (int)ret;
     k->count.handed++;
-    conn_close(k, fd);
+    conn_forget(k, fd);
     return 0;
 }
 
