@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""Light-weight contexts (lwCs) from Python, by the kernel module of ``kmod/``; see docs/lwc.md.
+
+After Litton et al., "Light-Weight Contexts: An OS Abstraction for Safety and Performance", OSDI
+2016. The contract is ``kmod/uapi/lwc.h``.
+"""
+
+from .calls import (
+    MAX_ARGS,
+    Created,
+    Entered,
+    ResetCounts,
+    Switched,
+    clone,
+    create,
+    reset,
+    snapshot,
+    switch,
+)
+from .context import ROOT, SELF, Context, Info, State
+from .door import DEVICE, Door, Feature, current_door, use_door
+from .errors import (
+    ContextBusy,
+    ForeignContext,
+    FrozenContext,
+    LimitReached,
+    LwcError,
+    LwcUnavailable,
+    NotGranted,
+    NotInModule,
+    NotRecoverable,
+    NotSupported,
+    StaleContext,
+)
+from .specs import ALL, Action, Flag, Kind, Spec
+
+__all__ = [
+    "ALL",
+    "DEVICE",
+    "MAX_ARGS",
+    "ROOT",
+    "SELF",
+    "Action",
+    "Context",
+    "ContextBusy",
+    "Created",
+    "Door",
+    "Entered",
+    "Feature",
+    "Flag",
+    "ForeignContext",
+    "FrozenContext",
+    "Info",
+    "Kind",
+    "LimitReached",
+    "LwcError",
+    "LwcUnavailable",
+    "NotGranted",
+    "NotInModule",
+    "NotRecoverable",
+    "NotSupported",
+    "ResetCounts",
+    "Spec",
+    "StaleContext",
+    "State",
+    "Switched",
+    "clone",
+    "create",
+    "current_door",
+    "reset",
+    "snapshot",
+    "switch",
+    "use_door",
+]

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: MIT
+"""What the module refuses, as types: the one place where an errno becomes an exception.
+
+The causes are those of ``kmod/uapi/lwc.h``: section 4, and the list of each call.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+
+class LwcError(OSError):
+    """A call was refused, and nothing has happened; base of all errors of this package.
+
+    Parameters:
+        number: the errno.
+        cause: what is wrong, without a full stop.
+        remedy: what to do about it; empty where there is nothing to advise.
+    """
+
+    def __init__(self, number: int, cause: str, remedy: str = "") -> None:
+        super().__init__(number, f"{cause}; {remedy}" if remedy else cause)
+        self.cause = cause
+        self.remedy = remedy
+
+
+class LwcUnavailable(LwcError):
+    """There is no door to light-weight contexts here, or it may not be used."""
+
+
+class StaleContext(LwcError):
+    """ESTALE: the lwC was destroyed."""
+
+
+class ForeignContext(LwcError):
+    """EPERM: the lwC belongs to another thread or process."""
+
+
+class NotGranted(LwcError):
+    """EACCES: the right was not granted to the lwC that runs."""
+
+
+class ContextBusy(LwcError):
+    """EBUSY: the lwC runs, or its memory is used elsewhere."""
+
+
+class FrozenContext(LwcError):
+    """EROFS: a snapshot cannot be entered."""
+
+
+class NotSupported(LwcError):
+    """EOPNOTSUPP: a state of the thread or a mapping that cannot be carried over."""
+
+
+class LimitReached(LwcError):
+    """ENOSPC, EDQUOT: more lwCs or memory than parameters of the module allow."""
+
+
+class NotRecoverable(LwcError):
+    """ENOTRECOVERABLE: the worker cannot be reset, only destroyed."""
+
+
+class NotInModule(LwcError):
+    """ENOSYS: this module lacks the feature."""
+
+
+_KINDS: dict[int, type[LwcError]] = {
+    errno.ESTALE: StaleContext,
+    errno.EPERM: ForeignContext,
+    errno.EACCES: NotGranted,
+    errno.EBUSY: ContextBusy,
+    errno.EROFS: FrozenContext,
+    errno.EOPNOTSUPP: NotSupported,
+    errno.ENOSPC: LimitReached,
+    errno.EDQUOT: LimitReached,
+    errno.ENOTRECOVERABLE: NotRecoverable,
+    errno.ENOSYS: NotInModule,
+}
+
+_REASONS: dict[int, tuple[str, str]] = {
+    errno.ENOTTY: ("this descriptor is no door to lwCs of this ABI", "open /dev/lwc"),
+    errno.EFAULT: ("the call's structure lies in memory that is not there", ""),
+    errno.EINVAL: (
+        "an argument is not valid",
+        "a descriptor must name an lwC, flags and kinds must be known",
+    ),
+    errno.EOPNOTSUPP: (
+        "this thread or a mapping has a state that cannot be carried over",
+        "do without io_uring, user shadow stacks and AMX, and share no mappings of devices",
+    ),
+    errno.EBADF: (
+        "the descriptor of the lwC or of the door is not open",
+        "SELF and ROOT exist from the first create on",
+    ),
+    errno.EPERM: ("the lwC is another thread's", "use it in the thread that made it"),
+    errno.ESTALE: ("the lwC was destroyed", "close this descriptor"),
+    errno.EACCES: (
+        "this lwC has no right to that one",
+        "have its creator or itself grant it, or create with Flag.MAY_RETURN",
+    ),
+    errno.EBUSY: ("the lwC runs already", "name another one"),
+    errno.EROFS: ("the lwC is a snapshot and never runs", "enter a clone of it"),
+    errno.EMFILE: ("this lwC has no descriptor left", "raise RLIMIT_NOFILE or close some"),
+    errno.ENFILE: ("the system has no open file left", "raise fs.file-max"),
+    errno.ENOSPC: (
+        "the group has as many lwCs as it may",
+        "destroy some, or load the module with a larger max_contexts",
+    ),
+    errno.EDQUOT: (
+        "the address spaces of the group are as large as they may be",
+        "destroy some lwCs, or load the module with a larger max_bytes",
+    ),
+    errno.ENOMEM: ("there is no memory", "destroy lwCs, or see vm.overcommit_memory"),
+    errno.ENOSYS: ("this module lacks the feature", "see Door.features, or load a newer module"),
+    errno.ENOTRECOVERABLE: (
+        "what was done to the worker cannot be undone",
+        "close it and clone a new one",
+    ),
+    errno.EINTR: ("the thread is being killed", ""),
+}
+
+# Where one call means something more particular.
+_OF_CALL: dict[tuple[str, int], tuple[str, str]] = {
+    ("create", errno.EINVAL): (
+        "a flag or a specification is not valid",
+        "ranges are aligned, not empty, do not overlap; descriptors are shared all or none",
+    ),
+    ("clone", errno.EINVAL): ("the descriptor does not name a snapshot", "make one by snapshot()"),
+    ("clone", errno.EACCES): (
+        "only the creator of a snapshot may clone it",
+        "switch to that one and clone there",
+    ),
+    ("reset", errno.EINVAL): ("the descriptor does not name a worker", "make one by clone()"),
+    ("reset", errno.EACCES): (
+        "only the creator of a worker may reset it",
+        "switch to that one and reset there",
+    ),
+    ("reset", errno.EBUSY): (
+        "another process shares the worker's memory, or a thread of it does not end",
+        "end it first",
+    ),
+    ("reset", errno.ESTALE): ("the worker or its snapshot was destroyed", "close the worker"),
+    ("reset", errno.ENOMEM): (
+        "there is no memory, and the worker is half reset",
+        "close it and clone a new one",
+    ),
+    ("grant", errno.EACCES): (
+        "only the target itself and its creator may grant others to enter it",
+        "switch to one of them and grant there",
+    ),
+    ("switch", errno.EBUSY): ("the lwC is the one that runs", "name another one"),
+}
+
+
+def from_errno(call: str, number: int) -> LwcError:
+    """Return the error that says why a call was refused.
+
+    Parameters:
+        call: ``create``, ``switch``, ``clone``, ``reset``, ``grant``, ``info`` or ``abi``.
+        number: the errno.
+    """
+    cause, remedy = _OF_CALL.get((call, number)) or _REASONS.get(number, (os.strerror(number), ""))
+    return _KINDS.get(number, LwcError)(number, f"{call}: {cause}", remedy)
+
+
+def unavailable(path: str, number: int) -> LwcUnavailable:
+    """Return the error that says why the door cannot be opened.
+
+    Parameters:
+        path: of the device.
+        number: the errno of open(2).
+    """
+    if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
+        return LwcUnavailable(number, f"{path} is not there", "load the module: modprobe lwc")
+    if number in (errno.EACCES, errno.EPERM):
+        return LwcUnavailable(
+            number,
+            f"{path} may not be opened by this user",
+            "give its group the right to read and write it, and make the user a member",
+        )
+    return LwcUnavailable(number, f"{path} cannot be opened: {os.strerror(number)}")

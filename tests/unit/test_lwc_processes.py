@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: MIT
+"""The bindings around calls that return twice, where lwCs are processes (lwc_processes.c).
+
+The programs are those that run in a guest with the module, but for what only a kernel can show.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lwcgi import lwc
+from tests.vm.guest_tests import commands, model, plans
+
+ROOT = Path(__file__).parents[2]
+GUEST_TESTS = ROOT / "tests" / "vm" / "guest_tests"
+FILES = ("guest_calls", "guest_interpreter", "guest_snapshot", "guest_threads")
+TESTS = [
+    f"{file}::{name}"
+    for file in FILES
+    for name in re.findall(
+        r"^def (test_\w+)", (GUEST_TESTS / f"{file}.py").read_text(), re.MULTILINE
+    )
+]
+
+
+@pytest.fixture(scope="module")
+def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment in which lwCs are processes."""
+    library = tmp_path_factory.mktemp("lwc") / "lwc_processes.so"
+    flags = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
+    source = Path(__file__).with_name("lwc_processes.c")
+    command = ["gcc", *flags, f"-I{ROOT / 'kmod' / 'uapi'}", source, "-o", library]
+    subprocess.run(command, check=True)
+    return os.environ | {"LD_PRELOAD": str(library), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+
+
+@pytest.fixture(scope="module")
+def results(environ: dict[str, str]) -> dict[str, str]:
+    """What became of the programs, all run in one go."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-c", GUEST_TESTS / "pytest.ini"]
+        + [GUEST_TESTS / f"{file}.py" for file in FILES],
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+    )
+    found = re.findall(r"^TEST (\S+) (.*)", done.stdout, re.MULTILINE)
+    assert found, done.stdout + done.stderr
+    return dict(found)
+
+
+@pytest.mark.parametrize("case", TESTS)
+def test_programs(case: str, results: dict[str, str]) -> None:
+    """A program of the guest does what it must where lwCs are processes."""
+    assert results[case].startswith("ok "), results[case]
+
+
+def run_sequences(environ: dict[str, str], count: int, bend: str = "outcome") -> str:
+    """Run the driver of random sequences, and return what it says.
+
+    Parameters:
+        environ: as the fixture gives it.
+        count: of sequences.
+        bend: an expression for what the driver takes for the outcome of *command*.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", BENT, bend, "1", str(count), "20"],
+        cwd=ROOT,
+        env=environ,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert done.returncode in (0, 1)
+    return done.stdout
+
+
+BENT = """
+import sys
+from dataclasses import replace
+from tests.vm.guest_tests import driver, plans
+
+make, bend = plans.make, compile(sys.argv.pop(1), "bend", "eval")
+
+def make_bent(seed, length):
+    return [
+        replace(step, outcome=eval(bend, {"replace": replace, "outcome": step.outcome}))
+        for step in make(seed, length)
+    ]
+
+plans.make = make_bent
+sys.exit(driver.main())
+"""
+
+
+def test_sequences(environ: dict[str, str]) -> None:
+    """Model, driver and processes agree on 100 random sequences."""
+    assert run_sequences(environ, 100) == "100 sequences, 0 failed\n"
+
+
+@pytest.mark.parametrize(
+    ("bend", "told"),
+    [
+        ("replace(outcome, errors=frozenset())", "answered "),
+        ("replace(outcome, errors=frozenset({5}))", "answered success"),
+        ("replace(outcome, view=replace(outcome.view, uid=7))", "sees View"),
+        ("replace(outcome, runs=outcome.runs + 1)", "entered was 1"),
+        (
+            "replace(outcome, arrival=outcome.arrival and replace(outcome.arrival, args=(1,)))",
+            "was told Arrival",
+        ),
+        (
+            "replace(outcome, about=outcome.about and replace(outcome.about, contexts=0))",
+            "is told",
+        ),
+    ],
+)
+def test_a_difference_is_found(environ: dict[str, str], bend: str, told: str) -> None:
+    """A model that is wrong in one point is told so, with the seed and the step."""
+    said = run_sequences(environ, 12, bend)
+    assert re.match(r"seed \d+, step \d+: ", said)
+    assert told in said
+
+
+# --- the model ----------------------------------------------------------------
+
+
+def test_a_plan_is_its_seed() -> None:
+    """One seed gives one plan, another seed another."""
+    assert plans.make(7, 30) == plans.make(7, 30) != plans.make(8, 30)
+
+
+def test_plans_say_everything() -> None:
+    """The plans of a run hold every command and every error that the model knows."""
+    steps = [step for seed in range(1, 1001) for step in plans.make(seed, 20)]
+    done = {type(step.command) for step in steps if not step.outcome.errors}
+    assert done == {*commands.Command.__args__}
+    refused: dict[str, set[str]] = {}
+    for step in steps:
+        found = refused.setdefault(type(step.command).__name__, set())
+        found.update(errno.errorcode[number] for number in step.outcome.errors)
+    assert {kind: " ".join(sorted(names)) for kind, names in refused.items() if names} == {
+        "Ask": "EBADF ESTALE",
+        "Clone": "EACCES EINVAL ESTALE",
+        "Create": "EINVAL ENOSYS",
+        "Grant": "EACCES ESTALE",
+        "Reset": "EACCES EINVAL ESTALE",
+        "Switch": "EACCES EBADF EBUSY EROFS ESTALE",
+    }
+    arrivals = [step.outcome.arrival for step in steps if step.outcome.arrival]
+    assert {(arrival.first, arrival.caller is None) for arrival in arrivals} == {
+        (first, none) for first in (False, True) for none in (False, True)
+    }
+
+
+def do(*steps: commands.Command) -> commands.Outcome:
+    """Apply commands to a new world; return what came of the last."""
+    world = model.World()
+    outcomes = []
+    for step in steps:
+        assert world.is_fair(step), step
+        outcomes.append(world.apply(step))
+    return outcomes[-1]
+
+
+def test_the_model_copies_and_shares() -> None:
+    """Copied pages part, shared ones do not, unmapped ones are not there."""
+    pages = ((1, 2, commands.SHARE), (2, 3, commands.UNMAP))
+    outcome = do(
+        commands.Create(1, commands.MAY_RETURN, pages),
+        commands.Write(0, 5),
+        commands.Write(1, 6),
+        commands.Write(7, 8),
+        commands.Switch(1, (3,)),
+    )
+    assert outcome.view.pages == (0, 6, None, 0, 0, 0, 0, 8, None)
+    assert outcome.arrival == commands.Arrival(True, 0, 0, (3,))
+
+
+def test_the_model_resets() -> None:
+    """A worker begins again; what is shared stays."""
+    outcome = do(
+        commands.Create(1, commands.MAY_RETURN | commands.SUSPEND_ONLY),
+        commands.Clone(1, 2),
+        commands.Switch(2),
+        commands.Write(0, 1),
+        commands.Write(7, 1),
+        commands.OpenSlot(0, 1),
+        commands.SetUser(1001),
+        commands.Switch(commands.ROOT),
+        commands.Reset(2),
+        commands.Switch(2),
+    )
+    assert outcome.view.pages == (*(0,) * 7, 1, None)
+    assert outcome.view.slots == (None,) * 4
+    assert outcome.view.uid == 0
+    assert outcome.arrival == commands.Arrival(True, 0, 0, ())
+
+
+def test_the_model_refuses() -> None:
+    """Without a way back it is EACCES; a destroyed one is stale."""
+    assert do(commands.Create(1, 0), commands.Switch(1), commands.Switch(commands.ROOT)).errors == {
+        13
+    }
+    gone = do(
+        commands.Create(1, commands.MAY_RETURN),
+        commands.Switch(1),
+        commands.Switch(commands.ROOT, (), True),
+        commands.Switch(1),
+    )
+    assert gone.errors == {116}
+
+
+# --- the page for users -------------------------------------------------------
+
+
+def test_the_example_of_the_page(environ: dict[str, str]) -> None:
+    """The program in docs/lwc.md prints what stands below it."""
+    page = (ROOT / "docs" / "lwc.md").read_text()
+    program = re.search(r"```python\n(.*?)```\n\n```text\n(.*?)```", page, re.DOTALL)
+    assert program
+    done = subprocess.run(
+        [sys.executable, "-c", program[1]], env=environ, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == (program[2], "")
+
+
+def test_the_page_names_all_errors() -> None:
+    """Every error of the package is on the page."""
+    page = (ROOT / "docs" / "lwc.md").read_text()
+    kinds = [kind for kind in vars(lwc).values() if isinstance(kind, type)]
+    names = [kind.__name__ for kind in kinds if issubclass(kind, lwc.LwcError)]
+    assert len(names) == 11
+    assert [name for name in names if f"`{name}`" not in page] == []
