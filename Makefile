@@ -5,23 +5,32 @@ PYTHON  ?= python3
 VENV    := .venv
 BIN     := $(VENV)/bin
 PORT    ?= 8000
+SERIES  ?= 6.1
 SECONDS ?= 60
 
 # Also where a user's PATH has no /usr/sbin.
 NGINX := $(or $(shell command -v nginx),/usr/sbin/nginx)
 WRK   := $(or $(shell command -v wrk),/usr/bin/wrk)
 
+# What the virtual machines are made with; for the debug kernel, what builds a kernel.
+VM_TOOLS     := $(or $(shell command -v qemu-system-x86_64),/usr/bin/qemu-system-x86_64) \
+                $(or $(shell command -v busybox),/usr/bin/busybox)
+KERNEL_TOOLS := /usr/bin/flex /usr/bin/bison /usr/bin/bc /usr/include/gelf.h /usr/include/openssl/ssl.h
+
 C_FILES  := $(wildcard lwcgi/_core/src/*.c lwcgi/_core/src/*.h)
 PY_FILES := $(shell find lwcgi demo_apps bench tests -name '*.py') setup.py
 CORE     := $(C_FILES) $(wildcard lwcgi/_core/*.py lwcgi/_core/*.h lwcgi/_core/*.txt)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-full lint format torture fuzz bench bench-isolation soak clean
+.PHONY: help demo test test-full lint format kmod vm kmod-debug torture fuzz bench bench-isolation soak clean
 
 help:
 	@echo "make demo [CHECK=1] [PORT=8000]  the isolation at work, behind nginx, in your browser"
 	@echo "make test | test-full            lint and all tests | with the slow ones"
 	@echo "make lint | format               check the style and the floors | apply the style"
+	@echo "make kmod                        build the kernel module for every kernel it knows"
+	@echo "make vm [KERNELS=6.1-cloud,6.12] all its tests, on each of these kernels in a virtual machine"
+	@echo "make kmod-debug [SERIES=6.1]     its C tests in a kernel that looks for faults (built once: 10 minutes)"
 	@echo "make torture [SECONDS=60] [SEED=1]  random programs, then CPython's own tests, each as a request"
 	@echo "make fuzz [SECONDS=60]           random bytes into the protocol parser"
 	@echo "make bench [QUICK=1]             requests per second beside gunicorn, and bench-isolation"
@@ -32,10 +41,10 @@ help:
 demo: $(BIN)/.demo $(NGINX)
 	$(BIN)/python -m demo_apps.demo --nginx $(NGINX) --port $(PORT) $(if $(filter-out 0,$(CHECK)),--check)
 
-test: lint $(BIN)/.test $(NGINX)
+test: lint $(BIN)/.test $(NGINX) $(VM_TOOLS)
 	$(BIN)/python -m pytest -q -m "not slow" $(TESTS)
 
-test-full: lint $(BIN)/.test $(NGINX)
+test-full: lint $(BIN)/.test $(NGINX) $(VM_TOOLS)
 	$(BIN)/python -m pytest -q $(TESTS)
 
 lint: $(BIN)/.test
@@ -59,6 +68,15 @@ format: $(BIN)/.test
 	$(BIN)/ruff check --quiet --fix .
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(C_FILES)
+
+kmod: $(BIN)/.test $(VM_TOOLS)
+	$(BIN)/python -m tests.vm.build
+
+vm: $(BIN)/.test $(VM_TOOLS)
+	LWC_KERNELS=$(KERNELS) $(BIN)/python -m pytest -q tests/vm
+
+kmod-debug: $(BIN)/.test $(VM_TOOLS) $(KERNEL_TOOLS)
+	$(BIN)/python -m tests.vm --kernel debug-$(SERIES)
 
 torture: $(BIN)/.test
 	$(BIN)/python -m tests.torture --verify --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
@@ -118,3 +136,12 @@ $(NGINX):
 $(WRK):
 	apt-get update -qq
 	$(APT) wrk
+
+# libelf and libssl are what the kernel's own tools need that build modules.
+$(VM_TOOLS) &:
+	apt-get update -qq
+	$(APT) qemu-system-x86 busybox-static xz-utils libelf1 libssl3
+
+$(KERNEL_TOOLS) &:
+	apt-get update -qq
+	$(APT) flex bison bc libelf-dev libssl-dev

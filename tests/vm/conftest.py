@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""One boot per kernel for all tests of it, when the first of them is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.vm import runs
+from tests.vm.errors import VmError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.vm.verdict import Verdict
+
+collect_ignore = ["guest_tests"]
+
+_booted: list[Verdict] = []
+_reported: list[Verdict] = []
+
+
+def remember(verdict: Verdict) -> Verdict:
+    """Count a boot for the last line; return it."""
+    _booted.append(verdict)
+    return verdict
+
+
+class Boots:
+    """Boots each kernel once, when it is first asked for.
+
+    Parameters:
+        boot: called with the name of a kernel.
+    """
+
+    def __init__(self, boot: Callable[[str], Verdict]) -> None:
+        self._boot = boot
+        self._done: dict[str, Verdict | VmError] = {}
+
+    def __call__(self, kernel: str) -> Verdict:
+        """Return the verdict on a kernel; where there was no run, fail the test with the reason."""
+        again = kernel in self._done
+        if not again:
+            try:
+                self._done[kernel] = self._boot(kernel)
+            except VmError as error:
+                self._done[kernel] = error
+        found = self._done[kernel]
+        if isinstance(found, VmError):
+            pytest.fail("as the first test of this kernel" if again else str(found), pytrace=False)
+        return found
+
+
+def selected(session: pytest.Session, kernel: str, parameter: str) -> list[str]:
+    """Return what a parameter is in the tests of a kernel that this session will run."""
+    specs = [getattr(item, "callspec", None) for item in session.items]
+    return [
+        spec.params[parameter]
+        for spec in specs
+        if spec and spec.params.get("kernel") == kernel and parameter in spec.params
+    ]
+
+
+def check_result(verdict: Verdict, name: str) -> None:
+    """Let a test of ours end as the test of that name ended in the guest."""
+    result = verdict.results.get(name)
+    if result is None:
+        # The reason is the same for all that were to come after it.
+        again = verdict in _reported
+        _reported.append(verdict)
+        what = "; ".join(verdict.problems) if again else verdict.report()
+        pytest.fail(f"{name} has no result; {what}", pytrace=False)
+    if result.kind == "SKIP":
+        pytest.skip(f"in the guest: {result.text}")
+    if result.kind != "ok":
+        pytest.fail(f"{result.text}\n{verdict.around(name)}", pytrace=False)
+
+
+def check_clean(verdict: Verdict) -> None:
+    """Fail unless the guest came to its end, with a clean log and no object of ours left."""
+    if verdict.problems or verdict.live != 0:
+        pytest.fail(verdict.report(), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def suite_run(request: pytest.FixtureRequest) -> Boots:
+    """Boots a kernel with the C tests that this session has selected for it."""
+
+    def boot(kernel: str) -> Verdict:
+        tests = " ".join(selected(request.session, kernel, "test"))
+        # Without names it would run them all.
+        run = f"/lwc-suite {tests}\n" if tests else ""
+        script = f"/lwc-suite --list | sed 's/^/LWCVM listed /'\n{run}"
+        return remember(runs.suite(kernel, script=script, seconds=600))
+
+    return Boots(boot)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell in one line what ran in guests."""
+    if not _booted:
+        return
+    kernels = {verdict.title.split()[0] for verdict in _booted}
+    kinds = [result.kind for verdict in _booted for result in verdict.results.values()]
+    # Mutated modules are meant to leave something behind.
+    whole = [v for v in _booted if "mutation" not in v.title]
+    live = sum(verdict.live or 0 for verdict in whole)
+    terminalreporter.write_line(
+        f"vm: {len(kernels)} kernels in {len(_booted)} boots, {len(kinds)} tests run there, "
+        f"{sum(len(v.failed) for v in whole)} failed, {live} live objects at unload "
+        f"({sum(verdict.seconds for verdict in _booted):.0f} s of machine time)"
+    )

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MIT
+"""The words between model and driver: what can be done, and what must come of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PRIVATE_PAGES = 6
+SHARED_PAGES = 2  # from the start
+PAGES = PRIVATE_PAGES + SHARED_PAGES + 1  # in the last one there is nothing at the start
+SLOTS = 4  # descriptors that are looked at
+FILES = 3  # what they may name
+
+SELF = -10
+ROOT = -11
+
+COPY, SHARE, UNMAP = range(3)
+MAY_RETURN, SAME_RIGHTS, SUSPEND_ONLY, SHARE_SIGNALS, TRAP_SYSCALLS = (1 << n for n in range(5))
+
+
+@dataclass(frozen=True)
+class Create:
+    """Make an lwC. Ranges of pages and slots: first, one after the last, action.
+
+    *wrong* names a mistake to make: see `driver.WRONG_SPECS`.
+    """
+
+    new: int
+    flags: int
+    pages: tuple[tuple[int, int, int], ...] = ()
+    slots: tuple[tuple[int, int, int], ...] = ()
+    share_files: bool = False
+    credentials: int = COPY
+    wrong: str = ""
+
+
+@dataclass(frozen=True)
+class Switch:
+    """Enter another lwC."""
+
+    target: int
+    args: tuple[int, ...] = ()
+    discard: bool = False
+
+
+@dataclass(frozen=True)
+class Clone:
+    """Make a worker."""
+
+    snapshot: int
+    new: int
+
+
+@dataclass(frozen=True)
+class Reset:
+    """Put a worker back."""
+
+    worker: int
+
+
+@dataclass(frozen=True)
+class Close:
+    """Close the name of an lwC, which destroys it where its creator does."""
+
+    target: int
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Let one enter another, or not any more."""
+
+    target: int
+    holder: int
+    give: bool = True
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Ask for the information about an lwC."""
+
+    target: int
+
+
+@dataclass(frozen=True)
+class Write:
+    """Write into a page that is there."""
+
+    page: int
+    value: int
+
+
+@dataclass(frozen=True)
+class Map:
+    """Put a fresh private page there, or nothing."""
+
+    page: int
+    there: bool
+
+
+@dataclass(frozen=True)
+class OpenSlot:
+    """Have a descriptor name a file; None: close it."""
+
+    slot: int
+    file: int | None
+
+
+@dataclass(frozen=True)
+class SetUser:
+    """Change the effective user id."""
+
+    uid: int
+
+
+Command = Create | Switch | Clone | Reset | Close | Grant | Ask | Write | Map | OpenSlot | SetUser
+
+
+@dataclass(frozen=True)
+class View:
+    """What an lwC sees: values of pages (None: not there), files of slots, its user."""
+
+    pages: tuple[int | None, ...]
+    slots: tuple[int | None, ...]
+    uid: int
+
+
+@dataclass(frozen=True)
+class About:
+    """What `Ask` must answer, in numbers of the model."""
+
+    number: int
+    creator: int | None
+    snapshot: int | None
+    running: bool
+    entered: bool | None
+    contexts: int
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """What one that is entered must be told."""
+
+    first: bool
+    caller: int | None
+    creator: int | None
+    args: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command must lead to.
+
+    Parameters:
+        errors: that the call may answer; empty: it must succeed.
+        runs: the lwC that runs afterwards.
+        view: what that one sees.
+        arrival: what it is told, if it was entered.
+        about: the answer of `Ask`.
+    """
+
+    errors: frozenset[int]
+    runs: int
+    view: View
+    arrival: Arrival | None = None
+    about: About | None = None

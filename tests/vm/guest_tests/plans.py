@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: MIT
+"""Random sequences of commands, each with what the model says must come of it."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.vm.guest_tests.commands import (
+    COPY,
+    FILES,
+    MAY_RETURN,
+    PAGES,
+    ROOT,
+    SAME_RIGHTS,
+    SELF,
+    SHARE,
+    SHARE_SIGNALS,
+    SLOTS,
+    SUSPEND_ONLY,
+    TRAP_SYSCALLS,
+    UNMAP,
+    Ask,
+    Clone,
+    Close,
+    Command,
+    Create,
+    Grant,
+    Map,
+    OpenSlot,
+    Outcome,
+    Reset,
+    SetUser,
+    Switch,
+    Write,
+)
+from tests.vm.guest_tests.model import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WRONG = (
+    *("empty", "unaligned", "overlap", "overlap_files", "unknown_kind", "unknown_action"),
+    *("unknown_flag", "unmap_credentials", "part_of_files", "too_many"),
+)
+"""Mistakes of a create, each of them EINVAL."""
+
+_Ranges = tuple[tuple[int, int, int], ...]
+
+_ALIVE = 7  # so many lwCs at a time
+_MOST = 40  # and in all
+_USERS = (0, 0, 1001, 1002)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command, and what must come of it."""
+
+    command: Command
+    outcome: Outcome
+
+
+class _Author:
+    """Writes one sequence."""
+
+    def __init__(self, seed: int) -> None:
+        self._dice = random.Random(seed)
+        self._world = World()
+        self._made = 0
+        self._next: list[Callable[[], Command | None]] = []  # of a round that was begun
+
+    def steps(self, length: int) -> list[Step]:
+        kinds = {
+            self._create: 5, self._switch: 9, self._clone: 3, self._reset: 3, self._close: 1,
+            self._grant: 2, self._ask: 1, self._write: 5, self._map: 1, self._slot: 2,
+            self._user: 1, self._round: 2,
+        }  # fmt: skip
+        before = {self._create: 5, self._write: 2, self._slot: 1, self._ask: 1, self._switch: 1}
+        steps: list[Step] = []
+        while len(steps) < length:
+            some = kinds if self._world.all else before
+            [kind] = self._dice.choices(list(some), list(some.values()))
+            command = self._next.pop(0)() if self._next else kind()
+            if command and self._world.is_fair(command):
+                outcome = self._world.apply(command)
+                self._made += isinstance(command, Create | Clone) and not outcome.errors
+                steps.append(Step(command, outcome))
+        return steps
+
+    def _round(self) -> None:
+        """Begin what chance alone seldom does: a worker changes things, is reset, and looks."""
+        if self._is_full() or self._world.runs.snapshot:
+            return
+        creator, snapshot = self._world.runs.number or ROOT, self._made + 1
+        worker = snapshot + 1
+        changes = [self._write, self._map, self._slot, self._user]
+        self._next = [
+            lambda: Create(snapshot, SUSPEND_ONLY | MAY_RETURN, *self._two_ranges()),
+            *self._dice.choices(changes, k=self._dice.randint(0, 2)),
+            lambda: Clone(snapshot, worker),
+            lambda: Switch(worker),
+            *self._dice.choices(changes, k=self._dice.randint(1, 4)),
+            lambda: Switch(creator),
+            *self._dice.choices(changes, k=self._dice.randint(0, 2)),
+            lambda: Reset(worker),
+            lambda: Switch(worker),
+        ]
+
+    def _target(self, wanted: str = "") -> int | None:
+        """Return a name the one that runs knows, most of the time one that fits; None: roll again."""
+        runs = self._world.runs
+        names = sorted(runs.names)
+        fit = {
+            "": names,
+            "enter": [
+                n
+                for n in [*names, 0]
+                if (lwc := self._world.all.get(n))
+                and lwc is not runs
+                and not lwc.dead
+                and not lwc.frozen
+                and self._world.may_enter(runs, lwc)
+            ],
+            "snapshot": [n for n in names if self._world.all[n].frozen],
+            "worker": [n for n in names if self._world.all[n].snapshot],
+        }[wanted]
+        luck = self._dice.random()
+        if fit and luck < 0.9:
+            return self._dice.choice(fit) or ROOT
+        if luck < 0.8:
+            return None
+        return self._dice.choice([*names, SELF, ROOT])
+
+    def _is_full(self) -> bool:
+        alive = sum(not lwc.dead for lwc in self._world.all.values())
+        return alive >= _ALIVE or self._made >= _MOST
+
+    def _create(self) -> Create | None:
+        if self._is_full():
+            return None
+        roll = self._dice.random
+        flags = SHARE_SIGNALS if roll() < 0.3 else 0
+        flags |= MAY_RETURN if roll() < 0.7 else 0
+        flags |= SAME_RIGHTS if roll() < 0.2 else 0
+        flags |= SUSPEND_ONLY if roll() < 0.35 else 0
+        wrong = self._dice.choice(WRONG) if roll() < 0.08 else ""
+        share_files = roll() < 0.12
+        share_user = roll() < 0.15
+        if not (wrong or share_files or share_user) and roll() < 0.02:
+            flags |= TRAP_SYSCALLS
+        pages, slots = self._two_ranges()
+        return Create(
+            self._made + 1,
+            flags,
+            pages,
+            () if share_files else slots,
+            share_files,
+            SHARE if share_user else COPY,
+            wrong,
+        )
+
+    def _two_ranges(self) -> tuple[_Ranges, _Ranges]:
+        """Return specifications for pages and for slots."""
+        return self._ranges(PAGES, (COPY, SHARE, UNMAP)), self._ranges(SLOTS, (COPY, UNMAP))
+
+    def _ranges(self, end: int, actions: tuple[int, ...]) -> _Ranges:
+        """Return some ranges below *end* that do not overlap, in any order."""
+        cuts = sorted(self._dice.sample(range(end + 1), 2 * self._dice.randint(0, 2)))
+        ranges = [
+            (first, last, self._dice.choice(actions))
+            for first, last in zip(cuts[::2], cuts[1::2], strict=True)
+        ]
+        self._dice.shuffle(ranges)
+        return tuple(ranges)
+
+    def _switch(self) -> Switch | None:
+        args = tuple(self._dice.getrandbits(64) for _ in range(self._dice.randint(0, 8)))
+        target = self._target("enter")
+        return None if target is None else Switch(target, args, self._dice.random() < 0.06)
+
+    def _clone(self) -> Clone | None:
+        target = None if self._is_full() else self._target("snapshot")
+        return None if target is None else Clone(target, self._made + 1)
+
+    def _reset(self) -> Reset | None:
+        target = self._target("worker")
+        return None if target is None else Reset(target)
+
+    def _close(self) -> Close | None:
+        target = self._target()
+        return None if target is None else Close(target)
+
+    def _grant(self) -> Grant | None:
+        target, holder = self._target(), self._target()
+        if target is None or holder is None:
+            return None
+        return Grant(target, holder, self._dice.random() < 0.7)
+
+    def _ask(self) -> Ask | None:
+        target = self._target()
+        return None if target is None else Ask(target)
+
+    def _write(self) -> Write:
+        return Write(self._dice.randrange(PAGES), self._dice.getrandbits(64))
+
+    def _map(self) -> Map:
+        page = self._dice.choice([*range(PAGES), *[PAGES - 1] * 4])
+        there = self._world.runs.pages[page] is not None
+        return Map(page, not there or self._dice.random() < 0.2)
+
+    def _slot(self) -> OpenSlot:
+        file = self._dice.choice([None, *range(FILES)])
+        return OpenSlot(self._dice.randrange(SLOTS), file)
+
+    def _user(self) -> SetUser:
+        return SetUser(self._dice.choice(_USERS))
+
+
+def make(seed: int, length: int) -> list[Step]:
+    """Return the sequence of this seed.
+
+    Parameters:
+        seed: the same one gives the same sequence, with every Python.
+        length: in commands.
+    """
+    return _Author(seed).steps(length)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+"""Which C tests fail when a step of the module's clean-up is left out.
+
+A build with LWC_MUTATIONS has the module parameter ``leave_out``. Each step that it can leave
+out, ``leave_out("name")`` in the sources, has an entry here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A step, and how its absence shows.
+
+    Parameters:
+        tests: names of C tests; at least one has to fail.
+        own_boot: whether the kernel is not to be trusted afterwards. It then gets a machine of its
+            own, and a complaint of the kernel counts as well as a failed test.
+        series: of kernels in which the step is needed, if not in all.
+    """
+
+    tests: tuple[str, ...]
+    own_boot: bool = False
+    series: str = ""
+
+
+MUTATIONS: dict[str, Mutation] = {
+    # rights and lifetimes
+    "owner_check": Mutation(("fork_gives_no_rights", "threads_have_their_own"), own_boot=True),
+    "adopt_clears_return": Mutation(("orphans_may_not_return",)),
+    "stale_on_close": Mutation(("close_destroys",), own_boot=True),
+    "destroy_files": Mutation(("destroyed_descriptors_are_closed",), own_boot=True),
+    "destroy_mm": Mutation(("destroyed_memory_is_freed",), own_boot=True),
+    "exit_teardown": Mutation(("exit_in_any_lwc", "thread_ends_in_any_lwc"), own_boot=True),
+    "exec_teardown": Mutation(("exec_ends_the_lwcs",)),
+    # what a switch exchanges
+    "switch_files": Mutation(("copied_tables_are_separate",), own_boot=True),
+    "switch_creds": Mutation(("users_are_separate",)),
+    "switch_fpu": Mutation(("vectors_are_kept",)),
+    "switch_fsgs": Mutation(("gs_base_is_kept", "fs_base_is_kept")),
+    "switch_pkru": Mutation(("protection_keys_are_kept",)),
+    "switch_mask": Mutation(("masks_are_kept",)),
+    "switch_altstack": Mutation(("alternate_stacks_are_kept",)),
+    # Later kernels do it with the number of the concurrent thread (mm_cid).
+    "switch_rseq": Mutation(("rseq_knows_the_processor",), series="6.1"),
+    # what a reset puts back
+    "reset_page": Mutation(("reset_data",)),
+    "reset_event_page": Mutation(("reset_data",)),
+    "reset_zero": Mutation(("reset_holes",)),
+    "reset_mapping_added": Mutation(("reset_new_mappings",)),
+    "reset_mapping_removed": Mutation(("reset_removed_mappings",)),
+    "reset_brk": Mutation(("reset_break",)),
+    "reset_attributes": Mutation(("reset_attributes",)),
+    "reset_files": Mutation(("reset_descriptors", "reset_releases_locks")),
+    "reset_creds": Mutation(("reset_credentials",)),
+    "reset_cpu": Mutation(("resets_begin_anew",)),
+    "reset_fpu": Mutation(("reset_vectors",)),
+    "reset_pkru": Mutation(("reset_protection_keys",)),
+    "reset_fsgs": Mutation(("reset_segment_bases",)),
+    "reset_mask": Mutation(("reset_signal_mask",)),
+    "reset_altstack": Mutation(("reset_alternate_stack",)),
+    "reset_threads": Mutation(("reset_ends_running_threads", "reset_ends_waiting_threads")),
+}

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What things cost, each the median of several runs, next to what processes and threads cost for
+ * the same. The numbers of an emulated processor are good for ratios only.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "steps.h"
+#include "world.h"
+
+enum { RUNS = 7 };
+
+static long nanoseconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000000l + now.tv_nsec;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    long x = *(const long *)a, y = *(const long *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Prints the median of runs of so many operations each. */
+static void measure(const char *what, void (*run)(long count), long count)
+{
+    long times[RUNS];
+
+    run(count / 10 + 1);
+    for (int n = 0; n < RUNS; n++) {
+        long start = nanoseconds();
+
+        run(count);
+        times[n] = (nanoseconds() - start) / count;
+    }
+    qsort(times, RUNS, sizeof(*times), by_value);
+    printf("BENCH %s %ld\n", what, times[RUNS / 2]);
+    fflush(stdout);
+}
+
+static void getppid_calls(long count)
+{
+    for (; count; count--)
+        syscall(SYS_getppid);
+}
+
+static void empty_ioctls(long count)
+{
+    struct lwc_abi abi;
+
+    for (; count; count--)
+        lwc_call(LWC_IOC_ABI, &abi);
+}
+
+static int target;
+
+static void switches(long count)
+{
+    struct lwc_switch s = {.target = target};
+
+    for (; count > 0; count -= 2) {
+        s.nargs = 0;
+        CHECK_OK(lwc_call(LWC_IOC_SWITCH, &s));
+    }
+}
+
+static void measure_switches(void)
+{
+    struct lwc_create c;
+
+    if (make(&c, LWC_MAY_RETURN)) {
+        struct lwc_switch s = {.target = c.fd};
+
+        for (;;) {
+            s.nargs = 0;
+            CHECK_OK(lwc_call(LWC_IOC_SWITCH, &s));
+        }
+    }
+    target = c.fd;
+    measure("lwc-switch-one-way", switches, 4000);
+    MUST(close(c.fd));
+}
+
+static int there[2], here[2];
+
+static void pipe_trips(long count)
+{
+    char byte = 0;
+
+    for (; count > 0; count -= 2) {
+        CHECK_EQ(write(there[1], &byte, 1), 1);
+        CHECK_EQ(read(here[0], &byte, 1), 1);
+    }
+}
+
+static void *answer_pipe(void *unused)
+{
+    char byte;
+
+    while (read(there[0], &byte, 1) == 1)
+        CHECK_EQ(write(here[1], &byte, 1), 1);
+    return unused;
+}
+
+static volatile int *turn;
+
+static void wait_turn(int mine)
+{
+    while (*turn != mine)
+        syscall(SYS_futex, turn, FUTEX_WAIT, !mine, NULL, NULL, 0);
+}
+
+static void give_turn(int other)
+{
+    *turn = other;
+    syscall(SYS_futex, turn, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+static void futex_trips(long count)
+{
+    for (; count > 0; count -= 2) {
+        give_turn(1);
+        wait_turn(0);
+    }
+}
+
+static void *answer_futex(void *unused)
+{
+    for (;;) {
+        wait_turn(1);
+        give_turn(0);
+    }
+    return unused;
+}
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static int condition;
+
+static void condition_step(int mine, int other)
+{
+    pthread_mutex_lock(&mutex);
+    while (condition != mine)
+        pthread_cond_wait(&changed, &mutex);
+    condition = other;
+    pthread_cond_signal(&changed);
+    pthread_mutex_unlock(&mutex);
+}
+
+static void condition_trips(long count)
+{
+    for (; count > 0; count -= 2)
+        condition_step(0, 1);
+}
+
+static void *answer_condition(void *unused)
+{
+    for (;;)
+        condition_step(1, 0);
+    return unused;
+}
+
+static void with_process(const char *what, void (*trips)(long), void *(*answer)(void *))
+{
+    pid_t pid = fork_process();
+
+    if (pid == 0) {
+        answer(NULL);
+        _exit(0);
+    }
+    measure(what, trips, 4000);
+    kill(pid, 9);
+    ending(pid);
+}
+
+static void with_thread(const char *what, void (*trips)(long), void *(*answer)(void *))
+{
+    pid_t pid = fork_process();
+
+    if (pid == 0) {
+        pthread_t thread;
+
+        CHECK_EQ(pthread_create(&thread, NULL, answer, NULL), 0);
+        measure(what, trips, 4000);
+        _exit(0);
+    }
+    ending(pid);
+}
+
+static volatile char *image;
+static int touched;
+
+static void touch(void)
+{
+    for (int n = 0; n < touched; n++)
+        image[n * PAGE] = 2;
+}
+
+static void lwc_cycles(long count)
+{
+    struct lwc_create c;
+
+    for (; count; count--) {
+        if (make(&c, LWC_MAY_RETURN)) {
+            touch();
+            finish(&c, 0);
+        }
+        enter(c.fd, 0);
+        MUST(close(c.fd));
+    }
+}
+
+static void fork_cycles(long count)
+{
+    for (; count; count--) {
+        pid_t pid = fork_process();
+
+        if (pid == 0) {
+            touch();
+            _exit(0);
+        }
+        ending(pid);
+    }
+}
+
+static void reset_cycles(long count)
+{
+    for (; count; count--) {
+        enter(target, 0);
+        reset(target);
+    }
+}
+
+static void measure_cycles(int megabytes)
+{
+    static const int pages[] = {0, 10, 100, 1000};
+    char what[64];
+
+    image = private_pages(megabytes * MIB / PAGE);
+    memset((void *)image, 1, megabytes * MIB);
+    for (size_t n = 0; n < sizeof(pages) / sizeof(*pages); n++) {
+        struct lwc_create c;
+
+        touched = pages[n];
+        snprintf(what, sizeof(what), "fork-cycle-%dM-%d-pages", megabytes, touched);
+        measure(what, fork_cycles, 20);
+        snprintf(what, sizeof(what), "lwc-cycle-%dM-%d-pages", megabytes, touched);
+        measure(what, lwc_cycles, 20);
+        if (make(&c, SNAPSHOT)) {
+            touch();
+            finish(&c, 0);
+        }
+        target = clone_of(c.fd);
+        snprintf(what, sizeof(what), "reset-cycle-%dM-%d-pages", megabytes, touched);
+        measure(what, reset_cycles, 100);
+        MUST(close(target));
+        MUST(close(c.fd));
+    }
+    MUST(munmap((void *)image, megabytes * MIB));
+}
+
+/* The memory that a hundred lwCs cost, each with so many pages of its own. */
+static void measure_memory(void)
+{
+    enum { MANY = 100 };
+    static const int pages[] = {0, 10, 100};
+    static int fds[MANY];
+    struct lwc_create c;
+
+    image = private_pages(8 * MIB / PAGE);
+    memset((void *)image, 1, 8 * MIB);
+    for (size_t n = 0; n < sizeof(pages) / sizeof(*pages); n++) {
+        long before;
+
+        touched = pages[n];
+        before = line_number("/proc/meminfo", "MemAvailable:");
+        for (int m = 0; m < MANY; m++) {
+            if (make(&c, LWC_MAY_RETURN)) {
+                touch();
+                finish(&c, 0);
+            }
+            fds[m] = c.fd;
+            enter(c.fd, 0);
+        }
+        printf("BENCH lwc-kilobytes-%d-pages %ld\n", touched,
+               (before - line_number("/proc/meminfo", "MemAvailable:")) / MANY);
+        for (int m = 0; m < MANY; m++)
+            MUST(close(fds[m]));
+    }
+}
+
+int bench(void)
+{
+    cpu_set_t one;
+
+    /* On one processor: what is compared is one thing after the other. */
+    CPU_ZERO(&one);
+    CPU_SET(0, &one);
+    MUST(sched_setaffinity(0, sizeof(one), &one));
+    MUST(dup3(MUST(open("/dev/lwc", O_RDWR | O_CLOEXEC)), DOOR, O_CLOEXEC));
+    MUST(pipe(there));
+    MUST(pipe(here));
+    turn = shared_pages(1);
+
+    measure("getppid", getppid_calls, 20000);
+    measure("empty-ioctl", empty_ioctls, 20000);
+    measure_switches();
+    with_process("process-pipe-one-way", pipe_trips, answer_pipe);
+    with_process("process-futex-one-way", futex_trips, answer_futex);
+    with_thread("thread-pipe-one-way", pipe_trips, answer_pipe);
+    with_thread("thread-futex-one-way", futex_trips, answer_futex);
+    with_thread("thread-condition-one-way", condition_trips, answer_condition);
+    measure_cycles(8);
+    measure_cycles(64);
+    measure_memory();
+    return 0;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "calls.h"
+#include "check.h"
+
+int lwc_call(unsigned long call, void *argument)
+{
+    int answer = ioctl(DOOR, call, argument);
+
+    if (answer > 0)
+        FAIL("call %#lx answers %d: success is 0", call, answer);
+    return answer ? -errno : 0;
+}
+
+int lwc_abi(struct lwc_abi *result)
+{
+    memset(result, JUNK, sizeof(*result));
+    return lwc_call(LWC_IOC_ABI, result);
+}
+
+int lwc_create(__u32 flags, const struct lwc_spec *specs, __u32 nspecs, struct lwc_create *result)
+{
+    memset(result, JUNK, sizeof(*result));
+    result->flags = flags;
+    result->nspecs = nspecs;
+    result->specs = (uintptr_t)specs;
+    return lwc_call(LWC_IOC_CREATE, result);
+}
+
+int lwc_switch(int target, __u32 flags, const __u64 *args, __u32 nargs, struct lwc_switch *result)
+{
+    memset(result, JUNK, sizeof(*result));
+    result->target = target;
+    result->flags = flags;
+    result->nargs = nargs;
+    if (nargs && nargs <= LWC_MAX_ARGS)
+        memcpy(result->args, args, nargs * sizeof(*args));
+    return lwc_call(LWC_IOC_SWITCH, result);
+}
+
+int lwc_clone(int snapshot, int *fd)
+{
+    struct lwc_clone clone = {.snapshot = snapshot, .fd = JUNK_WORD};
+    int answer = lwc_call(LWC_IOC_CLONE, &clone);
+
+    *fd = clone.fd;
+    return answer;
+}
+
+int lwc_reset(int worker, struct lwc_reset *result)
+{
+    memset(result, JUNK, sizeof(*result));
+    result->worker = worker;
+    result->flags = 0;
+    return lwc_call(LWC_IOC_RESET, result);
+}
+
+int lwc_grant(int target, int holder, __u32 rights)
+{
+    struct lwc_grant grant = {.target = target, .holder = holder, .rights = rights};
+
+    return lwc_call(LWC_IOC_GRANT, &grant);
+}
+
+int lwc_info(int fd, struct lwc_info *result)
+{
+    memset(result, JUNK, sizeof(*result));
+    result->fd = fd;
+    result->flags = 0;
+    return lwc_call(LWC_IOC_INFO, result);
+}

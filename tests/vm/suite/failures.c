@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every allocation of every call fails once. The call then fails and nothing has happened, or it
+ * did without. Needs a kernel that can make allocations fail (FAULT_INJECTION,
+ * /proc/self/fail-nth).
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "steps.h"
+#include "world.h"
+
+static void prepare(void)
+{
+    if (access("/proc/thread-self/fail-nth", W_OK))
+        test_skip("a kernel that makes allocations fail (fail-nth)");
+    for (int n = 0; n < 2; n++) {
+        static const char *const kinds[] = {"failslab", "fail_page_alloc"};
+        static const char *const knobs[] = {"ignore-gfp-wait", "verbose", "min-order",
+                                            "ignore-gfp-highmem"};
+
+        for (int m = 0; m < 4; m++) {
+            char path[80];
+
+            snprintf(path, sizeof(path), "/sys/kernel/debug/%s/%s", kinds[n], knobs[m]);
+            if (access(path, W_OK) == 0)
+                set_number(path, 0);
+        }
+    }
+}
+
+/* The file is opened before: opening allocates. */
+static int fail_nth;
+
+static void arm(int nth)
+{
+    char text[16];
+    int length = snprintf(text, sizeof(text), "%d", nth);
+
+    if (!fail_nth)
+        fail_nth = MUST(open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC));
+    CHECK_EQ(pwrite(fail_nth, text, length, 0), length);
+}
+
+/* Whether an allocation has failed since; none will from now on. */
+static bool disarm(void)
+{
+    char text[16] = "";
+    ssize_t length = pread(fail_nth, text, sizeof(text) - 1, 0);
+
+    CHECK(length > 0);
+    CHECK_EQ(pwrite(fail_nth, "0", 1, 0), 1);
+    return text[0] == '0';
+}
+
+static void check_answer(int nth, int answer)
+{
+    if (answer && answer != -ENOMEM && answer != -ENFILE)
+        FAIL("allocation %d failed: %s", nth, error_name(-answer));
+}
+
+/* An lwC is made whole or not at all, with everything that can be asked of it. */
+TEST(failing_creations)
+{
+    volatile long *words = private_pages(8);
+    struct lwc_create c;
+    struct lwc_info i;
+    bool failed = true;
+
+    prepare();
+    for (int nth = 1; failed; nth++) {
+        int answer;
+
+        words[512] = 1;
+        arm(nth);
+        answer = lwc_create(LWC_MAY_RETURN | LWC_SAME_RIGHTS,
+                            SPECS(MEMORY(UNMAP, words + 1024, PAGE)), &c);
+        if (!answer && c.event == LWC_ENTERED) {
+            CHECK_EQ(words[512], 1);
+            words[512] = 2;
+            finish(&c, 0);
+        }
+        failed = disarm();
+        check_answer(nth, answer);
+        if (!answer) {
+            enter(c.fd, 0);
+            MUST(close(c.fd));
+        }
+        CHECK_EQ(words[512], 1);
+        answer = lwc_info(LWC_FD_SELF, &i);
+        if (answer)
+            CHECK_EQ(answer, -EBADF); /* the first lwC of all was not made */
+        else
+            CHECK_EQ(i.contexts, 1);
+    }
+}
+
+/* Memory that is shared stays what it was where the creation fails. */
+TEST(failing_shares)
+{
+    struct lwc_create c;
+    bool failed = true;
+
+    prepare();
+    for (int nth = 1; failed; nth++) {
+        volatile long *words = private_pages(4);
+        int answer;
+
+        words[0] = 1;
+        words[1024] = 3;
+        arm(nth);
+        answer = lwc_create(LWC_MAY_RETURN, SPECS(MEMORY(SHARE, words, 4 * PAGE)), &c);
+        if (!answer && c.event == LWC_ENTERED) {
+            words[512] = 2;
+            finish(&c, 0);
+        }
+        failed = disarm();
+        check_answer(nth, answer);
+        if (!answer) {
+            enter(c.fd, 0);
+            CHECK_EQ(words[512], 2);
+            MUST(close(c.fd));
+        }
+        CHECK_EQ(words[0], 1);
+        CHECK_EQ(words[1024], 3);
+        words[0] = 4;
+    }
+}
+
+/* A worker is made whole or not at all. */
+TEST(failing_clones)
+{
+    static volatile int value = 1;
+    struct lwc_create c;
+    bool failed = true;
+
+    prepare();
+    if (make(&c, SNAPSHOT)) {
+        CHECK_EQ(value, 1);
+        value = 2;
+        finish(&c, 0);
+    }
+    for (int nth = 1; failed; nth++) {
+        int fd, answer;
+
+        arm(nth);
+        answer = lwc_clone(c.fd, &fd);
+        failed = disarm();
+        check_answer(nth, answer);
+        if (!answer) {
+            enter(fd, 0);
+            reset(fd);
+            enter(fd, 0);
+            MUST(close(fd));
+        }
+        CHECK_EQ(info(LWC_FD_SELF).contexts, 2);
+    }
+}
+
+/* A switch that cannot be done leaves the thread where it was. */
+TEST(failing_switches)
+{
+    static volatile int value = 1;
+    struct lwc_create c;
+    struct lwc_switch s;
+    bool failed = true;
+
+    prepare();
+    for (int nth = 1; failed; nth++) {
+        int answer;
+
+        if (make(&c, LWC_MAY_RETURN)) {
+            for (;;) {
+                value = 2;
+                CHECK_OK(lwc_switch(LWC_FD_ROOT, 0, NULL, 0, &s));
+            }
+        }
+        arm(nth);
+        answer = lwc_switch(c.fd, 0, NULL, 0, &s);
+        failed = disarm();
+        check_answer(nth, answer);
+        CHECK_EQ(value, 1);
+        CHECK_OK(lwc_switch(c.fd, 0, NULL, 0, &s));
+        CHECK_EQ(value, 1);
+        MUST(close(c.fd));
+    }
+}
+
+/* A worker whose reset fails is of no use any more, and never entered half restored. */
+TEST(failing_resets)
+{
+    volatile long *words = private_pages(8), *file;
+    int fd = scratch_file(2);
+    struct lwc_create c;
+    bool failed = true;
+
+    prepare();
+    file = (long *)MUST(mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0));
+    for (int page = 0; page < 8; page += 2)
+        words[512 * page] = page + 1;
+    file[1] = 7;
+    if (make(&c, SNAPSHOT)) {
+        for (int page = 0; page < 8; page++)
+            CHECK_EQ(words[512 * page], page % 2 ? 0 : page + 1);
+        CHECK_EQ(file[1], 7);
+        CHECK_EQ(file[512], PAGE + 1);
+        for (int page = 0; page < 6; page++)
+            words[512 * page] = 100;
+        file[1] = file[512] = 100;
+        MUST(munmap((char *)words + 6 * PAGE, PAGE));
+        private_pages(3);
+        MUST(dup2(2, 200));
+        finish(&c, 0);
+    }
+    for (int nth = 1; failed; nth++) {
+        int worker = clone_of(c.fd), answer;
+        struct lwc_switch s;
+        struct lwc_reset r;
+
+        enter(worker, 0);
+        arm(nth);
+        answer = lwc_reset(worker, &r);
+        failed = disarm();
+        check_answer(nth, answer);
+        if (answer) {
+            answer = lwc_reset(worker, &r);
+            if (answer)
+                CHECK_EQ(answer, -ENOTRECOVERABLE);
+            else
+                enter(worker, 0);
+            if (answer)
+                CHECK(lwc_switch(worker, 0, NULL, 0, &s) < 0);
+        } else {
+            enter(worker, 0);
+        }
+        MUST(close(worker));
+    }
+}
+
+/* A grant that fails gives no right. */
+TEST(failing_grants)
+{
+    bool failed = true;
+
+    prepare();
+    for (int nth = 1; failed; nth++) {
+        struct lwc_create target, c;
+        struct lwc_switch s;
+        int answer;
+
+        if (make(&target, LWC_MAY_RETURN))
+            finish(&target, 0);
+        if (make(&c, LWC_MAY_RETURN)) {
+            if (c.args[0])
+                CHECK_ERRNO(lwc_switch(target.fd, 0, NULL, 0, &s), EACCES);
+            else
+                CHECK_OK(lwc_switch(target.fd, 0, NULL, 0, &s));
+            finish(&c, 0);
+        }
+        arm(nth);
+        answer = lwc_grant(target.fd, c.fd, LWC_MAY_ENTER);
+        failed = disarm();
+        check_answer(nth, answer);
+        enter(c.fd, answer != 0);
+        MUST(close(target.fd));
+        MUST(close(c.fd));
+    }
+}

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+"""The Python tests that need the module, run in a guest with this checkout and this Python."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.vm import guest, names
+from tests.vm.conftest import Boots, check_clean, check_result, remember, selected
+
+if TYPE_CHECKING:
+    from _pytest.mark import ParameterSet
+
+    from tests.vm.verdict import Verdict
+
+pytestmark = pytest.mark.timeout(1800)
+
+
+def _kernels() -> list[ParameterSet]:
+    """All that can mount the host's files; one of them is enough for `make test`."""
+    chosen = bool(os.environ.get("LWC_KERNELS"))
+    return [
+        pytest.param(name, marks=[] if chosen or name == names.GUEST_KERNEL else [pytest.mark.slow])
+        for name in names.kernels()
+        if not name.endswith("-cloud")
+    ]
+
+
+@pytest.fixture(scope="module")
+def python_run(request: pytest.FixtureRequest) -> Boots:
+    """Boots a kernel with the Python tests that this session has selected for it."""
+
+    def boot(kernel: str) -> Verdict:
+        return remember(guest.run_tests(kernel, selected(request.session, kernel, "case")))
+
+    return Boots(boot)
+
+
+@pytest.mark.parametrize("kernel", _kernels())
+@pytest.mark.parametrize("case", names.guest_tests())
+def test_python(kernel: str, case: str, python_run: Boots) -> None:
+    """The test passes in the guest."""
+    check_result(python_run(kernel), case)
+
+
+@pytest.mark.parametrize("kernel", _kernels())
+def test_the_boot_was_clean(kernel: str, python_run: Boots) -> None:
+    """The guest came to its end, nothing in the kernel complained, no object of ours was left."""
+    verdict = python_run(kernel)
+    check_clean(verdict)
+    assert set(verdict.results) <= set(names.guest_tests())
