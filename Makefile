@@ -17,9 +17,9 @@ VM_TOOLS     := $(or $(shell command -v qemu-system-x86_64),/usr/bin/qemu-system
                 $(or $(shell command -v busybox),/usr/bin/busybox)
 KERNEL_TOOLS := /usr/bin/flex /usr/bin/bison /usr/bin/bc /usr/include/gelf.h /usr/include/openssl/ssl.h
 
-C_FILES  := $(wildcard lwcgi/_core/src/*.c lwcgi/_core/src/*.h)
+C_FILES  := $(wildcard lwcgi/_core/src/*.[ch] lwcgi/lwc/_door/shim.[ch] kmod/*.[ch] kmod/uapi/*.h tests/vm/suite/*.[ch])
 PY_FILES := $(shell find lwcgi demo_apps bench tests -name '*.py') setup.py
-CORE     := $(C_FILES) $(wildcard lwcgi/_core/*.py lwcgi/_core/*.h lwcgi/_core/*.txt)
+CORE     := $(wildcard $(addprefix lwcgi/,_core/src/*.[ch] _core/*.py _core/*.h _core/*.txt lwc/_door/[!_]*) kmod/uapi/*.h)
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-full lint format kmod vm kmod-debug torture fuzz bench bench-isolation soak clean
@@ -52,7 +52,7 @@ lint: $(BIN)/.test
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
+	@$(BIN)/clang-format --dry-run -Werror $(C_FILES)
 	@awk "$$HOUSE_RULES" $(PY_FILES) $(C_FILES)
 	@echo "lint: $(words $(PY_FILES)) Python files, $(words $(C_FILES)) C files: clean"
 

@@ -29,6 +29,13 @@ def _kernels() -> list[ParameterSet]:
     ]
 
 
+def _cases() -> list[ParameterSet]:
+    return [
+        pytest.param(case, marks=[pytest.mark.slow] if "::test_long_" in case else [])
+        for case in names.guest_tests()
+    ]
+
+
 @pytest.fixture(scope="module")
 def python_run(request: pytest.FixtureRequest) -> Boots:
     """Boots a kernel with the Python tests that this session has selected for it."""
@@ -40,7 +47,7 @@ def python_run(request: pytest.FixtureRequest) -> Boots:
 
 
 @pytest.mark.parametrize("kernel", _kernels())
-@pytest.mark.parametrize("case", names.guest_tests())
+@pytest.mark.parametrize("case", _cases())
 def test_python(kernel: str, case: str, python_run: Boots) -> None:
     """The test passes in the guest."""
     check_result(python_run(kernel), case)
