@@ -95,7 +95,7 @@ def _fill(series: str, folder: Path) -> None:
             f"{_CONFIG.name}, or mark them as of the other series"
         )
     jobs = os.cpu_count() or 1
-    command.run(["nice", "-n", "19", "make", f"-j{jobs}", "bzImage", "modules_prepare"], tree)
+    command.run(["nice", "-n", "19", "make", "-s", f"-j{jobs}", "bzImage", "modules_prepare"], tree)
     shutil.copy(tree / "arch/x86/boot/bzImage", folder / "vmlinuz")
     # `make modules` would make this of more modules than we want; the kernel itself is enough.
     shutil.copy(tree / "vmlinux.symvers", tree / "Module.symvers")

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What Python may see of kmod/uapi/lwc.h and shim.h. cffi checks every field against the header. */
 
 #define LWC_ABI ...

@@ -92,6 +92,9 @@ TEST(reset_releases_locks)
     struct lwc_create c;
     int worker;
 
+    if (SYS(flock(file, LOCK_EX | LOCK_NB)) < 0)
+        test_skip("locks of files (FILE_LOCKING)");
+    MUST(flock(file, LOCK_UN));
     if (make(&c, SNAPSHOT)) {
         CHECK_OK(record_lock(fd));
         CHECK_OK(SYS(flock(MUST(open(path, O_RDWR)), LOCK_EX | LOCK_NB)));
