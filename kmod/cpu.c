@@ -94,6 +94,9 @@ static bool has_pkru(void)
 void lwc_cpu_save(struct lwc_cpu *cpu)
 {
     cpu->regs = *current_pt_regs();
+    /* A tracer that steps does so with the thread, wherever that is. */
+    if (test_thread_flag(TIF_FORCED_TF))
+        cpu->regs.flags &= ~X86_EFLAGS_TF;
     /* User space may have written the bases with WRFSBASE. */
     current_save_fsgs();
     cpu->fsbase = current->thread.fsbase;
@@ -112,6 +115,8 @@ void lwc_cpu_load(const struct lwc_cpu *cpu)
     sigset_t blocked = cpu->blocked;
 
     *current_pt_regs() = cpu->regs;
+    if (test_thread_flag(TIF_FORCED_TF))
+        current_pt_regs()->flags |= X86_EFLAGS_TF;
     if (!leave_out("switch_fsgs"))
         load_bases(cpu);
     if (has_pkru() && !leave_out("switch_pkru"))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Makes the mappings of a worker again those of its snapshot. */
 #include <linux/file.h>
+#include <linux/mmu_context.h>
 #include <linux/mm.h>
 #include <linux/sched/coredump.h>
 
@@ -99,11 +100,28 @@ static void put_back_attributes(struct mm_struct *worker, struct mm_struct *snap
     }
 }
 
+/* Local descriptors (modify_ldt(2)) are copied with a memory, and could not be put back into it. */
+static bool have_the_same_segments(struct mm_struct *a, struct mm_struct *b)
+{
+#ifdef CONFIG_MODIFY_LDT_SYSCALL
+    const struct ldt_struct *of_a = a->context.ldt, *of_b = b->context.ldt;
+    unsigned int entries = of_a ? of_a->nr_entries : 0;
+
+    return entries == (of_b ? of_b->nr_entries : 0) &&
+           (!entries || !memcmp(of_a->entries, of_b->entries, entries * LDT_ENTRY_SIZE));
+#else
+    return true;
+#endif
+}
+
 /* Both are locked for writing. Counts what had to be undone; if it fails, half of it is. */
 int lwc_mappings_restore(struct mm_struct *worker, struct mm_struct *snapshot, u64 *undone)
 {
-    int err = remove_added(worker, snapshot, undone);
+    int err;
 
+    if (!have_the_same_segments(worker, snapshot))
+        return -ENOTRECOVERABLE;
+    err = remove_added(worker, snapshot, undone);
     if (!err)
         err = put_back_others(worker, snapshot, undone);
     if (!err)

@@ -108,8 +108,8 @@ static int convert(const struct part *part)
     unsigned long at;
     int err;
 
-    if (IS_ERR(file))
-        return PTR_ERR(file);
+    if (IS_ERR(file)) /* -ENOSPC where there is no memory for its inode */
+        return PTR_ERR(file) == -ENOSPC ? -ENOMEM : PTR_ERR(file);
     err = copy_contents(file, part);
     if (!err) {
         at = vm_mmap(file, part->start, part->end - part->start, protection_of(part),

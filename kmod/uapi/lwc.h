@@ -37,7 +37,9 @@
  *     namespaces; seccomp filters, no_new_privs; signal handlers, pending signals; timers, alarms;
  *     parent-death signal, name; registration of rseq(2), robust list and clear_child_tid (their
  *     addresses hold for every copy of the thread); System V semaphore undo; I/O permission bits;
- *     perf events; tracing. System calls in flight do not exist: a thread is in one place.
+ *     perf events; tracing; personality(2), timer slack, I/O priority; what makes instructions or calls
+ *     fail (PR_SET_TSC, ARCH_SET_CPUID, syscall user dispatch) and speculation controls. System calls
+ *     in flight do not exist: a thread is in one place.
  *
  * 2. Names, rights, lifetime
  * ==========================
@@ -268,7 +270,8 @@ struct lwc_clone {
  * of the process that live in the worker's memory are ended. Shared memory, files and what section
  * 1 names stay as they are. The cost is that of the pages it has ever changed: those stay private to
  * it, so that its next run does not fault on them, and are copied back every time. A worker that has
- * gathered too many (pages_private) is destroyed, and another cloned.
+ * gathered too many (pages_private) is destroyed, and another cloned. Rights it was granted and lwCs
+ * it created are not its state, and stay.
  *
  * in   worker, flags (0)
  * out  pages_copied     written back from the snapshot
@@ -281,8 +284,9 @@ struct lwc_clone {
  *         EBUSY    another process shares its memory (vfork, CLONE_VM), or a thread of its does not end
  *         ESTALE   also: its snapshot was destroyed
  *         ENOTRECOVERABLE
- *                  what was done to it cannot be undone (mappings sealed by mseal(2)), or an earlier
- *                  reset failed half-way: it can only be destroyed, and cloned anew
+ *                  what was done to it cannot be undone (mappings sealed by mseal(2), local descriptors
+ *                  of modify_ldt(2)), or an earlier reset failed half-way: it can only be destroyed,
+ *                  and cloned anew
  *         ENOMEM   no memory; as above, it can only be destroyed
  */
 struct lwc_reset {

@@ -371,3 +371,29 @@ TEST(workers_that_create)
     rounds(c.fd, 3);
     CHECK_EQ(info(LWC_FD_SELF).contexts, 2);
 }
+
+/* What a worker was granted, and the lwCs it made, are not its state: a reset leaves them. */
+TEST(reset_leaves_rights_and_lwcs)
+{
+    struct lwc_create c, d, target;
+    struct lwc_switch s;
+    int worker;
+
+    if (make(&target, LWC_MAY_RETURN)) {
+        for (;;)
+            back(&target, 7);
+    }
+    if (make(&c, SNAPSHOT)) {
+        if (make(&d, 0))
+            FAIL("entered");
+        CHECK_OK(lwc_switch(target.fd, 0, (__u64[]){0}, 1, &s));
+        FAIL("entered again");
+    }
+    worker = clone_of(c.fd);
+    CHECK_OK(lwc_grant(target.fd, worker, LWC_MAY_ENTER));
+    for (int round = 0; round < 3; round++) {
+        CHECK_EQ(enter(worker, 0), 7);
+        reset(worker);
+        CHECK_EQ(info(LWC_FD_SELF).contexts, 4 + round + 1);
+    }
+}

@@ -2,6 +2,7 @@
 /* Lookers-on: ptrace and /proc follow the lwC that runs, and disturb none. */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ptrace.h>
@@ -95,8 +96,14 @@ TEST(watched_during_switches)
 /* A process that switches for ever between two lwCs, once it is traced. */
 static pid_t switching_process(int switches)
 {
-    pid_t pid = fork_process();
+    cpu_set_t one;
+    pid_t pid;
 
+    /* Both on one processor: to stop and to go on is cheaper then. */
+    CPU_ZERO(&one);
+    CPU_SET(0, &one);
+    MUST(sched_setaffinity(0, sizeof(one), &one));
+    pid = fork_process();
     if (pid == 0) {
         struct lwc_create c;
 
@@ -131,7 +138,7 @@ TEST(traced_system_calls)
 
     while (stopped(pid) != SIGSTOP)
         MUST(ptrace(PTRACE_CONT, pid, 0, 0));
-    for (int n = 0; n < 2000; n++) {
+    for (int n = 0; n < 800; n++) {
         struct __ptrace_syscall_info call;
 
         MUST(ptrace(PTRACE_SYSCALL, pid, 0, 0));
@@ -146,7 +153,7 @@ TEST(traced_system_calls)
             CHECK_EQ(call.exit.rval, 0);
         }
     }
-    CHECK(ioctls > 900);
+    CHECK(ioctls > 350);
     MUST(kill(pid, SIGKILL));
     while (ending(pid) != 128 + SIGKILL)
         ;
@@ -155,12 +162,12 @@ TEST(traced_system_calls)
 /* A process that is stepped through switches, and let go in whichever lwC, goes on. */
 TEST(stepped_through_switches)
 {
-    for (int extra = 0; extra < 400; extra += 57) {
+    for (int extra = 0; extra < 200; extra += 57) {
         pid_t pid = switching_process(50);
 
         while (stopped(pid) != SIGSTOP)
             MUST(ptrace(PTRACE_CONT, pid, 0, 0));
-        for (int n = 0; n < 700 + extra; n++) {
+        for (int n = 0; n < 300 + extra; n++) {
             MUST(ptrace(PTRACE_SINGLESTEP, pid, 0, 0));
             CHECK_EQ(stopped(pid), SIGTRAP);
         }
