@@ -199,10 +199,10 @@ static const char *const slabs[] = {
     "anon_vma_chain ", "anon_vma ",    "maple_node ",     "lwc_"};
 #define SLABS (sizeof(slabs) / sizeof(*slabs))
 
-static bool slabs_are_as(const long before[SLABS])
+static bool no_slab_grew(const long before[SLABS])
 {
     for (size_t n = 0; n < SLABS; n++) {
-        if (labs(line_number("/proc/slabinfo", slabs[n]) - before[n]) > 64)
+        if (line_number("/proc/slabinfo", slabs[n]) - before[n] > 64)
             return false;
     }
     return true;
@@ -216,7 +216,7 @@ static void read_slabs(long counts[SLABS])
 
 static void check_slabs(const long before[SLABS])
 {
-    if (EVENTUALLY(slabs_are_as(before)))
+    if (EVENTUALLY(no_slab_grew(before)))
         return;
     if (!access("/sys/kernel/debug/kmemleak", F_OK))
         return; /* such a kernel keeps freed objects for a while, and finds leaks itself */
