@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Credentials of lwCs: copied, shared, switched. */
+#include <linux/capability.h>
 #include <linux/cred.h>
+#include <linux/ptrace.h>
 #include <linux/sched/coredump.h>
 #include <linux/slab.h>
+#include <linux/user_namespace.h>
 
 #include "context.h"
 #include "creds.h"
@@ -49,6 +52,40 @@ void lwc_creds_copy_parked(struct lwc *to, const struct lwc *from)
     if (to->creds->parked)
         put_cred(to->creds->parked);
     to->creds->parked = get_cred(from->creds->parked);
+}
+
+bool lwc_creds_change(const struct lwc *from, const struct lwc *to)
+{
+    return from->creds != to->creds && to->creds->parked != current_cred();
+}
+
+static bool are_no_more(const struct cred *than, const struct cred *these)
+{
+    return uid_eq(these->uid, than->uid) && uid_eq(these->euid, than->euid) &&
+           uid_eq(these->suid, than->suid) && gid_eq(these->gid, than->gid) &&
+           gid_eq(these->egid, than->egid) && gid_eq(these->sgid, than->sgid) &&
+           these->user_ns == than->user_ns &&
+           cap_issubset(these->cap_permitted, than->cap_permitted);
+}
+
+/*
+ * Who was allowed to trace the thread with the credentials it has now would go on with those of
+ * `to`, as with a set-user-ID program. cred_guard_mutex is held: nobody attaches meanwhile.
+ */
+bool lwc_creds_tracer_may_follow(const struct lwc *to)
+{
+    const struct cred *tracer;
+    bool may;
+
+    if (!current->ptrace || are_no_more(current_cred(), to->creds->parked) ||
+        leave_out("tracer_check"))
+        return true;
+    rcu_read_lock();
+    tracer = rcu_dereference(current->ptracer_cred);
+    may = tracer && tracer->user_ns == &init_user_ns &&
+          cap_raised(tracer->cap_effective, CAP_SYS_PTRACE);
+    rcu_read_unlock();
+    return may;
 }
 
 /* The memory has been switched already: commit_creds() sets attributes of current->mm. */

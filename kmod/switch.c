@@ -84,17 +84,29 @@ int lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_swit
 {
     struct lwc *from = group->running;
     bool discard = with->flags & LWC_DISCARD;
+    bool change = lwc_creds_change(from, to);
     int err;
 
-    /* Nobody shall see the credentials of one with the memory of the other: ptrace(2), /proc. */
-    err = down_write_killable(&current->signal->exec_update_lock);
+    err = change ? mutex_lock_interruptible(&current->signal->cred_guard_mutex) : 0;
+    if (err)
+        return -ERESTARTNOINTR;
+    if (change && !lwc_creds_tracer_may_follow(to))
+        err = -EPERM;
+    else
+        /* Nobody shall see the credentials of one with the memory of the other: ptrace(2), /proc.
+         */
+        err = down_write_killable(&current->signal->exec_update_lock);
+    if (!err) {
+        from->entry.result = result;
+        from->entry.created = false;
+        from->entered = true;
+        exchange(from, to);
+        up_write(&current->signal->exec_update_lock);
+    }
+    if (change)
+        mutex_unlock(&current->signal->cred_guard_mutex);
     if (err)
         return err;
-    from->entry.result = result;
-    from->entry.created = false;
-    from->entered = true;
-    exchange(from, to);
-    up_write(&current->signal->exec_update_lock);
 
     if (discard) {
         lwc_destroy(from);

@@ -29,6 +29,7 @@ class Mutation:
 MUTATIONS: dict[str, Mutation] = {
     # rights and lifetimes
     "owner_check": Mutation(("fork_gives_no_rights", "threads_have_their_own"), own_boot=True),
+    "tracer_check": Mutation(("tracers_do_not_gain_rights",)),
     "adopt_clears_return": Mutation(("orphans_may_not_return",)),
     "stale_on_close": Mutation(("close_destroys",), own_boot=True),
     "destroy_files": Mutation(("destroyed_descriptors_are_closed",), own_boot=True),

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
@@ -172,6 +173,39 @@ TEST(stepped_through_switches)
             CHECK_EQ(stopped(pid), SIGTRAP);
         }
         MUST(ptrace(PTRACE_DETACH, pid, 0, 0));
+        MUST(kill(pid, SIGCONT)); /* its own SIGSTOP may have come before the tracer */
         CHECK_EQ(ending(pid), 0);
     }
+}
+
+/* A tracer that was allowed in one lwC does not come into another with more rights. */
+TEST(tracers_do_not_gain_rights)
+{
+    struct lwc_create c;
+    struct lwc_switch s;
+
+    if (make(&c, LWC_MAY_RETURN)) {
+        int ready[2], status;
+        pid_t self = getpid(), tracer;
+
+        MUST(setresuid(1000, 1000, 1000));
+        MUST(prctl(PR_SET_DUMPABLE, 1));
+        MUST(prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY)); /* Yama, where it is */
+        MUST(pipe(ready));
+        tracer = fork();
+        if (!tracer) {
+            char attached = !ptrace(PTRACE_SEIZE, self, 0, 0);
+
+            write(ready[1], &attached, 1);
+            pause();
+        }
+        CHECK_EQ(read(ready[0], &status, 1), 1);
+        CHECK_EQ(status & 1, 1);
+        CHECK_ERRNO(lwc_switch(c.fd, 0, NULL, 0, &s), EPERM);
+        MUST(kill(tracer, SIGKILL));
+        CHECK_EQ(waitpid(tracer, &status, 0), tracer);
+        finish(&c, 1);
+    }
+    CHECK_EQ(enter(c.fd, 0), 1);
+    CHECK_EQ(getuid(), 0);
 }
