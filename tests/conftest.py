@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import resource
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,6 +44,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Name them."""
     for line in _unexpected:
         terminalreporter.write_line(f"skipped, and not allowed to be: {line}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """Started in the background by a shell, all that the tests start would ignore Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
