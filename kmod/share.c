@@ -11,6 +11,7 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/ptrace.h>
+#include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
@@ -102,20 +103,48 @@ static unsigned long protection_of(const struct part *part)
            (part->flags & VM_EXEC ? PROT_EXEC : 0);
 }
 
+static bool is_mapped(unsigned long address)
+{
+    struct vm_area_struct *vma;
+    bool is;
+
+    mmap_read_lock(current->mm);
+    vma = find_vma(current->mm, address);
+    is = vma && vma->vm_start <= address;
+    mmap_read_unlock(current->mm);
+    return is;
+}
+
+/*
+ * Mapping over what is there takes that away first, and can then lack a few bytes of memory.
+ * Another attempt gets them; else the process has lost memory it relies on, as in a failed
+ * execve(2).
+ */
+static int map_over(struct file *file, const struct part *part)
+{
+    unsigned long at = -ENOMEM, length = part->end - part->start;
+    unsigned int attempt;
+
+    for (attempt = 0; attempt < 3; attempt++) {
+        at = vm_mmap(file, part->start, length, protection_of(part), MAP_SHARED | MAP_FIXED, 0);
+        if (!IS_ERR_VALUE(at))
+            return 0;
+    }
+    if (!is_mapped(part->start))
+        force_sig(SIGKILL);
+    return (int)at;
+}
+
 static int convert(const struct part *part)
 {
     struct file *file = shmem_file_setup("lwc", part->end - part->start, 0);
-    unsigned long at;
     int err;
 
     if (IS_ERR(file)) /* -ENOSPC where there is no memory for its inode */
         return PTR_ERR(file) == -ENOSPC ? -ENOMEM : PTR_ERR(file);
     err = copy_contents(file, part);
-    if (!err) {
-        at = vm_mmap(file, part->start, part->end - part->start, protection_of(part),
-                     MAP_SHARED | MAP_FIXED, 0);
-        err = IS_ERR_VALUE(at) ? (int)at : 0;
-    }
+    if (!err)
+        err = map_over(file, part);
     fput(file);
     return err;
 }
