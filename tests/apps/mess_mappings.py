@@ -204,6 +204,11 @@ def not_inherited() -> None:
     observed.SPOILED.madvise(mmap.MADV_DONTFORK)
 
 
+def file_not_inherited() -> None:
+    """A private mapping of a file that children will not have."""
+    observed.FROM_FILE.madvise(mmap.MADV_DONTFORK)
+
+
 def guard_pages() -> bool:
     """Guard pages in memory of the snapshot."""
     address = observed.ADDRESSES["spoiled"]
@@ -269,7 +274,7 @@ ACTS = (
     map_more, unmap, unmap_a_part, unmap_shared, protect, unprotect, grow, map_over, map_file_over,
     map_over_shared, free_large_block, load_library, move_break, raise_and_lower_break,
     lower_break, deepen_stack, free_pages, give_file_pages_back, fill_wiped, rewrite_code,
-    poke_data, poke_code, name_mapping, hint, not_inherited, guard_pages,
+    poke_data, poke_code, name_mapping, hint, not_inherited, file_not_inherited, guard_pages,
     guard_file_pages, lock_everything, lock_future, seal_mapping, forbid_write_and_execute,
     merge_pages, register_membarrier, set_up_io, take_protection_key, filter_core_dumps,
 )  # fmt: skip

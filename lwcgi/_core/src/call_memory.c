@@ -202,13 +202,13 @@ enum verdict call_madvise(struct call *c)
     case MADV_KEEPONFORK:
     case MADV_REMOVE:
     case MADV_HWPOISON:
+    case ADVICE_GUARD_REMOVE:
+        return call_make_flag(c, TRACE_WHOLE);
     case ADVICE_GUARD_INSTALL:
         /* The marks of write-protection left in a file's mapping keep the
          * kernel (6.18) at it for ever; kernels before 6.15 refuse it too. */
         if (maps_a_file(c->k->image, start, end))
             return call_answer(c, -EINVAL);
-        return call_make_flag(c, TRACE_WHOLE);
-    case ADVICE_GUARD_REMOVE:
         return call_make_flag(c, TRACE_WHOLE);
     case 22: /* MADV_POPULATE_READ */
     case 23: /* MADV_POPULATE_WRITE */

@@ -62,7 +62,7 @@ ACTS = dict.fromkeys(
 ) | dict.fromkeys(
     # They change memory as a whole for good, or behind everybody's back.
     (
-        "map_over_shared", "not_inherited", "guard_pages", "seal_mapping",
+        "map_over_shared", "not_inherited", "file_not_inherited", "guard_pages", "seal_mapping",
         "forbid_write_and_execute", "merge_pages", "register_membarrier", "set_up_io",
         "take_protection_key", "filter_core_dumps",
     ), REPLACED
@@ -72,7 +72,14 @@ _RETURNS = ("goes_on", "exception", "sys_exit", "recursion", "memory_limit")
 """All other ends are the end of the process."""
 
 NOT_FOUND = frozenset(
-    {"hint", "not_inherited", "seal_mapping", "lock_everything", "guard_file_pages"}
+    {
+        "hint",
+        "not_inherited",
+        "file_not_inherited",
+        "seal_mapping",
+        "lock_everything",
+        "guard_file_pages",
+    }
 )
 """Flags of a mapping that show in neither its extent nor its protection: where the call is not
 seen they stay, as docs/fresh-state.md says, and --verify finds them. And two calls with which the
