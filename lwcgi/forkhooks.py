@@ -45,7 +45,7 @@ def record() -> None:
 
     register_at_fork.__doc__ = register.__doc__
     for name in ("os", "posix"):  # where others may look for it
-        sys.modules[name].register_at_fork = register_at_fork  # type: ignore[attr-defined]
+        sys.modules[name].register_at_fork = register_at_fork  # type: ignore[attr-defined] # any module
 
 
 def run_before() -> None:

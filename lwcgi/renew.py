@@ -182,8 +182,8 @@ def _make_uuid1_unique() -> None:
     import uuid
 
     uuid.getnode()  # still the true one: it is remembered
-    # Private, and so unknown to the stubs, but where uuid1() takes its time from.
-    uuid._generate_time_safe = _time_uuid  # type: ignore[attr-defined]
+    # Where uuid1() takes its time from.
+    uuid._generate_time_safe = _time_uuid  # type: ignore[attr-defined] # private: not in the stubs
 
 
 def _time_uuid() -> tuple[bytes, int]:

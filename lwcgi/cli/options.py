@@ -131,7 +131,7 @@ def _names(*groups: tuple[Callable[[Command], Command], ...]) -> dict[str, bool]
     for group in groups:
         for option in group:
             option(nothing)
-    found: list[click.Option] = nothing.__click_params__  # type: ignore[attr-defined] # click's
+    found: list[click.Option] = nothing.__click_params__  # type: ignore[attr-defined] # set by click's decorators
     return {str(option.name): option.multiple for option in found}
 
 

@@ -78,10 +78,9 @@ def main() -> None:
     for fd in orders.descriptors() - {0, 1, 2}:
         os.set_inheritable(fd, False)
     _die_with_master(orders.control)
-    # Workers and requests end without flushing Python's buffers. (The type allows for other
-    # streams, which nobody can have put there yet.)
+    # Workers and requests end without flushing Python's buffers.
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr] # no other is there yet
     sys.argv = ["lwcgi"]
     code = 0
     try:

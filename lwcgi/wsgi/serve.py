@@ -76,9 +76,9 @@ def _environ(transport: Transport, errors: streams.Errors, script_name: str) -> 
 
 def _send(result: Iterable[bytes], response: Response) -> None:
     """Send the body that the application returned, each block as it comes."""
-    # Exact types, which mypy does not narrow by: a subclass may iterate as it likes.
+    # Exact types: a subclass may iterate as it likes.
     kind = type(result)
-    if (kind is list or kind is tuple) and len(result) <= 1:  # type: ignore[arg-type]
+    if (kind is list or kind is tuple) and len(result) <= 1:  # type: ignore[arg-type] # not narrowed
         response.finish_whole(next(iter(result), b""))
         return
     # Where nobody wants the body it is not even made.

@@ -260,8 +260,8 @@ def _wrong(kind: str, start: int) -> list[lwc.Spec]:
         "unaligned": [lwc.Spec.memory(start + 8, start + _PAGE, copy)],
         "overlap": [one, lwc.Spec.memory(start + _PAGE, start + 3 * _PAGE, copy)],
         "overlap_files": [lwc.Spec.files(3, 5, copy), lwc.Spec.files(4, 9, copy)],
-        "unknown_kind": [lwc.Spec(9, copy)],  # type: ignore[arg-type]
-        "unknown_action": [lwc.Spec(memory, 9)],  # type: ignore[arg-type]
+        "unknown_kind": [lwc.Spec(9, copy)],  # type: ignore[arg-type] # refused is the point
+        "unknown_action": [lwc.Spec(memory, 9)],  # type: ignore[arg-type] # likewise
         "unknown_flag": [],
         "unmap_credentials": [lwc.Spec.credentials(lwc.Action.UNMAP)],
         "part_of_files": [lwc.Spec.files(3, 300, lwc.Action.SHARE)],

@@ -56,7 +56,7 @@ def test_what_is_restored() -> None:
         log.extend(f"line {n}" for n in range(2000))
         page[0] = 255
         os.environ["LWC_REQUEST"] = str(number)
-        json.changed_by_a_request = True  # type: ignore[attr-defined]
+        json.changed_by_a_request = True  # type: ignore[attr-defined] # a leak
         globals()["log"] = None
         kept.close()
         held.append(bytearray(300_000))
