@@ -11,7 +11,10 @@ import os
 
 
 class LwcError(OSError):
-    """A call was refused, and nothing has happened; base of all errors of this package.
+    """A call was refused; base of all errors of this package.
+
+    Nothing has happened then, but where the cause says so: a reset that failed half-way, a switch
+    whose results cannot be written in the lwC it has entered.
 
     Parameters:
         number: the errno.
@@ -149,7 +152,14 @@ _OF_CALL: dict[tuple[str, int], tuple[str, str]] = {
         "only the target itself and its creator may grant others to enter it",
         "switch to one of them and grant there",
     ),
-    ("switch", errno.EBUSY): ("the lwC is the one that runs", "name another one"),
+    ("switch", errno.EPERM): (
+        "the lwC is another thread's, or a tracer has not the rights to follow into it",
+        "use it in the thread that made it; trace with CAP_SYS_PTRACE",
+    ),
+    ("switch", errno.EFAULT): (
+        "this lwC was entered, but its results cannot be written any more",
+        "keep the memory that the call was made with",
+    ),
 }
 
 

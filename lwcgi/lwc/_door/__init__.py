@@ -51,26 +51,6 @@ IS_SNAPSHOT: int = lib.LWC_IS_SNAPSHOT
 IS_WORKER: int = lib.LWC_IS_WORKER
 IS_ENTERED: int = lib.LWC_IS_ENTERED
 
-SIZES: dict[str, int] = {
-    "lwc_abi": 8,
-    "lwc_spec": 24,
-    "lwc_create": 96,
-    "lwc_switch": 80,
-    "lwc_clone": 16,
-    "lwc_reset": 40,
-    "lwc_grant": 16,
-    "lwc_info": 64,
-    "lwc_overlay": 24,
-    "lwc_restrict": 24,
-    "lwc_syscall": 72,
-    "lwc_trap": 16,
-}
-"""The sizes of the contract. A field too few, where it fits into padding, cffi does not notice."""
-
-for _name, _size in SIZES.items():
-    if ffi.sizeof(f"struct {_name}") != _size:
-        raise ImportError(f"lwc.cdef.h and kmod/uapi/lwc.h do not agree on struct {_name}")
-
 
 def abi(door: int) -> tuple[int, int]:
     """Return version and features (``LWC_IOC_ABI``)."""
