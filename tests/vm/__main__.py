@@ -2,8 +2,8 @@
 """Builds the module, boots kernels with it, and runs the C tests there.
 
 $ python -m tests.vm --kernel 6.12-cloud
-$ python -m tests.vm --kernel debug-6.1 create_twice switch_back
-$ python -m tests.vm --kernel 6.1-cloud --mutation drop_files --define LWC_DEBUG
+$ python -m tests.vm --kernel debug-6.1 reset_data users_are_separate
+$ python -m tests.vm --kernel 6.1-cloud --mutation reset_files reset_descriptors
 $ python -m tests.vm --kernel 6.1-cloud --shell-command 'cat /proc/slabinfo; /lwc-suite --list'
 $ python -m tests.vm --kernel 6.12 --in-checkout '$PYTHON -m pytest -q tests/unit/test_lwc.py'
 """
@@ -14,7 +14,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from tests.vm import guest, runs
+from tests.vm import guest, names, runs
 from tests.vm.errors import VmError
 from tests.vm.kernels import PACKAGES
 
@@ -34,7 +34,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--kernel", action="append", help=f"{', '.join(PACKAGES)}, debug-6.1, debug-6.12, or all")
     add("--long", action="store_true", help="also the tests whose names begin with long_")
     add("--define", action="append", default=[], help="for the preprocessor of the module")
-    add("--mutation", help="a step of the clean-up to leave out")
+    add(
+        "--mutation",
+        choices=names.mutations(),
+        metavar="STEP",
+        help="a step of the clean-up to leave out",
+    )
     add("--parameters", default="", help="of the module, as insmod takes them")
     add("--shell-command", help="run this in the guest instead of the tests")
     add("--in-checkout", help="run this in this checkout, mounted in the guest (not -cloud)")

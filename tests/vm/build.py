@@ -71,7 +71,13 @@ def _mirror(source: Path, folder: Path) -> str:
     A file that is the same already stays untouched, so that make sees no change.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    names = [p.relative_to(source) for p in sorted(source.rglob("*")) if p.is_file()]
+    # Not what a build in the source tree has left there.
+    names = [
+        path.relative_to(source)
+        for path in sorted(source.rglob("*"))
+        if path.suffix in (".c", ".h") or path.name in ("Kbuild", "Makefile")
+        if not path.name.endswith(".mod.c")
+    ]
     lines = []
     for name in names:
         data = (source / name).read_bytes()

@@ -11,7 +11,6 @@ import hashlib
 import os
 import re
 import shutil
-import sys
 from pathlib import Path
 
 from tests.vm import cache, command, debian
@@ -110,14 +109,3 @@ def _fill(series: str, folder: Path) -> None:
     shutil.rmtree(tree)
     shutil.rmtree(folder / "usr")
     deb.unlink()
-
-
-def main() -> None:
-    """`make kmod-debug` needs the kernel: get it, and say which it is."""
-    for series in sys.argv[1:] or SERIES[:1]:
-        kernel = get(f"debug-{series}")
-        sys.stdout.write(f"{kernel.name} {kernel.version}: {kernel.folder}\n")
-
-
-if __name__ == "__main__":
-    main()

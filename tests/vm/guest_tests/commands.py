@@ -22,7 +22,7 @@ MAY_RETURN, SAME_RIGHTS, SUSPEND_ONLY, SHARE_SIGNALS, TRAP_SYSCALLS = (1 << n fo
 class Create:
     """Make an lwC. Ranges of pages and slots: first, one after the last, action.
 
-    *wrong* names a mistake to make: see `driver.WRONG_SPECS`.
+    *wrong* names a mistake to make: see `driver._wrong`.
     """
 
     new: int

@@ -26,7 +26,7 @@ class _Teller:
             self._tell(name, "ok", f"{report.duration * 1000:.0f}")
         elif report.skipped:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-            self._tell(name, "SKIP", str(reason))
+            self._tell(name, "SKIP", str(reason).removeprefix("Skipped: "))
         else:
             self._tell(name, "FAIL", report.longreprtext.strip().rpartition("\nE ")[2])
 
