@@ -97,6 +97,7 @@ def interrupt_sleep(scene: Scene, a: int, b: int) -> None:
         if not over:
             raise Interrupted
 
+    signal.setitimer(signal.ITIMER_REAL, 0)  # of an act before
     signal.signal(signal.SIGALRM, handler)
     reader, writer = os.pipe()
     scene.descriptors += [reader, writer]

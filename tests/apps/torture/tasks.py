@@ -297,7 +297,8 @@ def leave_zombie(scene: Scene, a: int, b: int) -> None:
 
 
 _SPOILERS = (
-    "leak_globals", "spoil_c_memory", "give_pages_back", "protect", "map_more", "load_library",
+    "leak_globals", "spoil_c_memory", "give_pages_back", "protect", "grow", "map_more", "move_break",
+    "load_library",
     "replace_file", "close_file", "lower_limits", "lock_memory",
 )  # fmt: skip
 
