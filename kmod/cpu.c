@@ -30,6 +30,10 @@ int lwc_cpu_supported(void)
     if (current->thread.features)
         return -EOPNOTSUPP;
 #endif
+#if defined(CONFIG_IOMMU_SVA) || defined(CONFIG_ARCH_HAS_CPU_PASID)
+    if (current->pasid_activated) /* a device works in this memory */
+        return -EOPNOTSUPP;
+#endif
 #ifdef CONFIG_IO_URING
     /* Its workers would stay in the memory they began in. */
     if (current->io_uring)

@@ -78,7 +78,9 @@ static int fill_worker(struct lwc *worker, struct lwc *snapshot)
     err = lwc_files_copy_parked(worker, snapshot);
     if (err)
         return err;
-    lwc_creds_copy_parked(worker, snapshot);
+    err = lwc_creds_copy_parked(worker, snapshot);
+    if (err)
+        return err;
     lwc_cpu_copy(&worker->cpu, &snapshot->cpu);
     err = lwc_copy_rights(worker, snapshot);
     if (err)

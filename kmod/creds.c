@@ -46,12 +46,20 @@ void lwc_creds_share(struct lwc *to, struct lwc *with)
     to->creds = with->creds;
 }
 
-/* Credentials are never written once a task had them, so one object serves both. */
-void lwc_creds_copy_parked(struct lwc *to, const struct lwc *from)
+/*
+ * Credentials are never written once a task had them, so one object serves both. Who shares those
+ * that `to` has had until now keeps them.
+ */
+int lwc_creds_copy_parked(struct lwc *to, const struct lwc *from)
 {
-    if (to->creds->parked)
-        put_cred(to->creds->parked);
-    to->creds->parked = get_cred(from->creds->parked);
+    struct lwc_creds *creds = lwc_creds_alloc();
+
+    if (!creds)
+        return -ENOMEM;
+    creds->parked = get_cred(from->creds->parked);
+    lwc_creds_put(to->creds);
+    to->creds = creds;
+    return 0;
 }
 
 bool lwc_creds_change(const struct lwc *from, const struct lwc *to)

@@ -10,7 +10,7 @@ struct lwc_creds *lwc_creds_alloc(void);
 void lwc_creds_put(struct lwc_creds *creds);
 int lwc_creds_copy_current(struct lwc *to);
 void lwc_creds_share(struct lwc *to, struct lwc *with);
-void lwc_creds_copy_parked(struct lwc *to, const struct lwc *from);
+int lwc_creds_copy_parked(struct lwc *to, const struct lwc *from);
 bool lwc_creds_change(const struct lwc *from, const struct lwc *to);
 bool lwc_creds_tracer_may_follow(const struct lwc *to);
 void lwc_creds_switch(struct lwc *from, struct lwc *to);

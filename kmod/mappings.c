@@ -46,10 +46,21 @@ static int remove_added(struct mm_struct *worker, struct mm_struct *snapshot, u6
     return empty_gap(worker, end, TASK_SIZE, undone);
 }
 
-static bool is_the_same(const struct vm_area_struct *a, const struct vm_area_struct *b)
+static bool have_the_same_policy(struct vm_area_struct *a, struct vm_area_struct *b)
+{
+#ifdef CONFIG_NUMA
+    if (a->vm_policy && b->vm_policy)
+        return KERNEL(__mpol_equal)(a->vm_policy, b->vm_policy);
+    return !a->vm_policy && !b->vm_policy;
+#else
+    return true;
+#endif
+}
+
+static bool is_the_same(struct vm_area_struct *a, struct vm_area_struct *b)
 {
     return a->vm_start == b->vm_start && a->vm_end == b->vm_end && a->vm_file == b->vm_file &&
-           a->vm_pgoff == b->vm_pgoff && a->vm_ops == b->vm_ops &&
+           a->vm_pgoff == b->vm_pgoff && a->vm_ops == b->vm_ops && have_the_same_policy(a, b) &&
            !((a->vm_flags ^ b->vm_flags) & ~VM_SOFTDIRTY);
 }
 

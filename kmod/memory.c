@@ -14,6 +14,7 @@
 #include <linux/sched/coredump.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/user_namespace.h>
 #include <linux/userfaultfd_k.h>
 
 #include "memory.h"
@@ -271,11 +272,11 @@ static int copy_locked(struct mm_struct *to, struct mm_struct *from, const struc
     err = mmap_write_lock_killable(from);
     if (err)
         goto unlock;
+    mmap_write_lock_nested(to, SINGLE_DEPTH_NESTING);
+    err = copy_identity(to, from);
 #ifdef CONFIG_UPROBES
     KERNEL(uprobe_dup_mmap)(from, to);
 #endif
-    mmap_write_lock_nested(to, SINGLE_DEPTH_NESTING);
-    err = copy_identity(to, from);
     if (!err)
         err = copy_mappings(to, from, specs);
     if (!err)
@@ -297,6 +298,8 @@ struct mm_struct *lwc_memory_copy(struct mm_struct *from, const struct lwc_specs
 
     if (!mm)
         return ERR_PTR(-ENOMEM);
+    put_user_ns(mm->user_ns);
+    mm->user_ns = get_user_ns(from->user_ns);
 #ifdef CONFIG_UPROBES
     KERNEL(uprobe_start_dup_mmap)();
 #endif

@@ -22,6 +22,7 @@
 #include "pages.h"
 #include "series.h"
 #include "slot.h"
+#include "symbols.h"
 #include "uapi/lwc.h"
 
 #define LARGEST_RANGE (64 * PAGE_SIZE) /* told in one, and looked at page by page */
@@ -57,6 +58,18 @@ static struct vm_area_struct *mapping_at(struct pass *pass, unsigned long addres
 static bool is_anonymous(enum lwc_content content)
 {
     return content == LWC_ANON || content == LWC_AWAY;
+}
+
+/*
+ * Whether somebody beside the worker's memory holds the page: a pipe (vmsplice(2)) or a socket, who
+ * would read what the next run writes; a device that has not written yet. Lists of the kernel that
+ * hold it for a moment count, too.
+ */
+static bool is_held(const struct lwc_slot *slot)
+{
+    struct folio *folio = page_folio(slot->page);
+
+    return folio_ref_count(folio) != 1 + folio_test_swapcache(folio) && !leave_out("reset_held");
 }
 
 /* With both entries locked. */
@@ -96,7 +109,7 @@ static enum outcome restore_in_memory(struct pass *pass, struct vm_area_struct *
         pass->joined += is_anonymous(original.content);
     if (!is_anonymous(own.content) && !is_anonymous(original.content))
         outcome = NOT_PRIVATE;
-    else if (writable) /* others, forked children, do not have the page */
+    else if (writable && !is_held(&own)) /* nor have others the page, forked children */
         outcome = restore_locked(vma, &own, &original);
     else if (own.content == LWC_ANON && original.content == LWC_ANON && own.page == original.page)
         outcome = NOT_PRIVATE;
@@ -112,11 +125,13 @@ static int get_page_of(struct mm_struct *mm, unsigned long address, unsigned int
 {
     long got = lwc_get_page_of(mm, address, flags | FOLL_FORCE, page);
 
-    return got == 1 ? 0 : got < 0 ? (int)got : -EFAULT;
+    /* A file that was cut off meanwhile, broken memory. */
+    return got == 1 ? 0 : got == -ENOMEM ? -ENOMEM : -ENOTRECOVERABLE;
 }
 
-/* By page faults: brings in what was swapped out, copies what others have too, splits. */
-static enum outcome restore_by_faults(struct pass *pass, unsigned long address, int *err)
+/* By page faults: brings in what was swapped out; a new page where others have the old one. */
+static enum outcome restore_by_faults(struct pass *pass, struct vm_area_struct *vma,
+                                      unsigned long address, int *err)
 {
     struct page *original, *own;
     struct lwc_slot slot;
@@ -128,6 +143,8 @@ static enum outcome restore_by_faults(struct pass *pass, unsigned long address, 
     lwc_slot_lock(&slot, pass->worker, address, 0);
     shared = slot.content == LWC_ANON && slot.page == original;
     lwc_slot_unlock(&slot);
+    if (!shared && slot.content == LWC_ANON && slot.pte)
+        lwc_zap_page(vma, address);
     if (!shared)
         *err = get_page_of(pass->worker, address, FOLL_WRITE, &own);
     if (!shared && !*err) {
@@ -170,7 +187,7 @@ static int restore(struct pass *pass, unsigned long index, unsigned long what)
     if (vma)
         outcome = restore_in_memory(pass, vma, address, what);
     if (outcome == NOT_SIMPLE)
-        outcome = restore_by_faults(pass, address, &err);
+        outcome = restore_by_faults(pass, vma, address, &err);
     return err ?: note_outcome(pass, index, what, outcome);
 }
 

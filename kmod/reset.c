@@ -41,10 +41,10 @@ static int reset_rest(struct lwc *worker)
 
     if (!leave_out("reset_files"))
         err = lwc_files_copy_parked(worker, snapshot);
+    if (!err && !leave_out("reset_creds"))
+        err = lwc_creds_copy_parked(worker, snapshot);
     if (err)
         return err;
-    if (!leave_out("reset_creds"))
-        lwc_creds_copy_parked(worker, snapshot);
     lwc_cpu_reset(&worker->cpu, &snapshot->cpu);
     worker->entry = snapshot->entry;
     worker->entered = false;

@@ -31,7 +31,8 @@ void lwc_flush_tlb_mm_range_prototype(struct mm_struct *mm, unsigned long start,
 
 #if LWC_IN_SERIES(1)
 
-#define LWC_SYMBOLS_OF_SERIES(X) X(sync_mm_rss, sync_mm_rss)
+#define LWC_SYMBOLS_OF_SERIES(X)                                                                   \
+    X(sync_mm_rss, sync_mm_rss) X(zap_page_range_single, zap_page_range_single)
 
 static inline void lwc_vma_start_write(struct vm_area_struct *vma) {}
 
@@ -54,6 +55,8 @@ static inline long lwc_counter(struct mm_struct *mm, int member)
 
 #define lwc_get_page_of(mm, addr, flags, page)                                                     \
     get_user_pages_remote(mm, addr, 1, flags, page, NULL, NULL)
+
+#define lwc_zap_page(vma, at) KERNEL(zap_page_range_single)(vma, at, PAGE_SIZE, NULL)
 
 /* The task counts pages for its memory, and must hand them in. */
 #define lwc_before_switch(mm) KERNEL(sync_mm_rss)(mm)
@@ -90,6 +93,8 @@ static inline long lwc_counter(struct mm_struct *mm, int member)
 }
 
 #define LWC_MMF_MERGES (1UL << MMF_VM_MERGE_ANY)
+
+#define lwc_zap_page(vma, at) zap_page_range_single(vma, at, PAGE_SIZE, NULL)
 
 #define lwc_get_page_of(mm, addr, flags, page) get_user_pages_remote(mm, addr, 1, flags, page, NULL)
 

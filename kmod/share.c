@@ -10,6 +10,7 @@
 #include <linux/hugetlb_inline.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/pkeys.h>
 #include <linux/ptrace.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
@@ -30,13 +31,14 @@ struct part {
 
 enum kind { AS_IT_IS, TO_CONVERT, IMPOSSIBLE };
 
-static enum kind kind_of(const struct vm_area_struct *vma)
+static enum kind kind_of(struct vm_area_struct *vma)
 {
     if (vma->vm_flags & VM_SHARED)
         return AS_IT_IS;
+    /* The last would be lost with the mapping. */
     if (vma->vm_flags & (VM_IO | VM_PFNMAP | VM_MIXEDMAP) ||
-        is_vm_hugetlb_page((struct vm_area_struct *)vma) ||
-        (vma->vm_ops && vma->vm_ops->name)) /* of the kernel: vdso */
+        vma->vm_flags & (VM_DONTCOPY | VM_WIPEONFORK | VM_DONTDUMP | VM_LOCKED) || vma_pkey(vma) ||
+        is_vm_hugetlb_page(vma) || (vma->vm_ops && vma->vm_ops->name)) /* of the kernel: vdso */
         return IMPOSSIBLE;
     /* Grows by itself, or never had a page of its own and cannot get one. */
     if (vma->vm_flags & VM_GROWSDOWN)

@@ -2,8 +2,9 @@
 /*
  * Finds and locks page table entries.
  *
- * The memory is locked for writing, so tables do not go away; but reclaim and compaction change
- * entries, and split huge ones, under the entry's own lock.
+ * The memory is locked for writing, so the upper tables stay. But reclaim and compaction change
+ * entries and split huge ones under the entry's own lock, and the last table of a file's mapping
+ * can be taken away (retract_page_tables()); it is freed after a grace period.
  */
 #include <linux/mm.h>
 #include <linux/swap.h>
@@ -73,30 +74,56 @@ static void look_at(struct lwc_slot *slot)
         slot->content = LWC_ANON;
 }
 
+static bool lock_huge(struct lwc_slot *slot, struct mm_struct *mm, pmd_t *pmd, int nesting)
+{
+    slot->lock = pmd_lockptr(mm, pmd);
+    spin_lock_nested(slot->lock, nesting);
+    if (is_huge(*pmd))
+        return true;
+    /* Split a moment ago. */
+    spin_unlock(slot->lock);
+    slot->lock = NULL;
+    return false;
+}
+
+/* As pte_offset_map_lock(): the table that was found may be gone when its lock is held. */
+static bool lock_table(struct lwc_slot *slot, struct mm_struct *mm, pmd_t *pmd, pmd_t value,
+                       unsigned long address, int nesting)
+{
+    slot->pte = pte_offset_kernel(&value, address);
+    slot->lock = pte_lockptr(mm, &value);
+    spin_lock_nested(slot->lock, nesting);
+    if (pmd_same(value, READ_ONCE(*pmd)))
+        return true;
+    spin_unlock(slot->lock);
+    slot->lock = NULL;
+    slot->pte = NULL;
+    return false;
+}
+
 /* To be unlocked in any case. */
 void lwc_slot_lock(struct lwc_slot *slot, struct mm_struct *mm, unsigned long address, int nesting)
 {
     pmd_t *pmd = find_pmd(mm, address);
+    pmd_t value;
 
     memset(slot, 0, sizeof(*slot));
-    while (pmd && is_huge(*pmd)) {
-        slot->lock = pmd_lockptr(mm, pmd);
-        spin_lock_nested(slot->lock, nesting);
-        if (is_huge(*pmd)) {
+    rcu_read_lock();
+    while (pmd) {
+        value = READ_ONCE(*pmd);
+        if (pmd_none(value) || (!is_huge(value) && pmd_bad(value)))
+            break;
+        if (is_huge(value) && lock_huge(slot, mm, pmd, nesting)) {
             slot->pmd = pmd;
             look_at_huge(slot, address);
-            return;
+            break;
         }
-        /* Split a moment ago. */
-        spin_unlock(slot->lock);
-        slot->lock = NULL;
+        if (!is_huge(value) && lock_table(slot, mm, pmd, value, address, nesting)) {
+            look_at(slot);
+            break;
+        }
     }
-    if (!pmd || pmd_none(*pmd) || pmd_bad(*pmd))
-        return;
-    slot->pte = pte_offset_kernel(pmd, address);
-    slot->lock = pte_lockptr(mm, pmd);
-    spin_lock_nested(slot->lock, nesting);
-    look_at(slot);
+    rcu_read_unlock();
 }
 
 void lwc_slot_unlock(struct lwc_slot *slot)

@@ -45,7 +45,8 @@
     X(do_exit, do_exit)
 
 #ifdef CONFIG_NUMA
-#define LWC_SYMBOLS_OF_NUMA(X) X(vma_dup_policy, vma_dup_policy) X(__mpol_put, __mpol_put)
+#define LWC_SYMBOLS_OF_NUMA(X)                                                                     \
+    X(vma_dup_policy, vma_dup_policy) X(__mpol_put, __mpol_put) X(__mpol_equal, __mpol_equal)
 #else
 #define LWC_SYMBOLS_OF_NUMA(X)
 #endif

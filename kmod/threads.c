@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Ends the threads that live in the memory of a parked worker. */
 #include <linux/delay.h>
+#include <linux/module.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/task_work.h>
@@ -9,13 +10,24 @@
 #include "symbols.h"
 #include "threads.h"
 
-#define LONGEST_WAIT (5 * HZ)   /* for threads to end */
-#define LONGEST_GUEST (HZ / 10) /* for who only looks, as /proc does */
+#define LONGEST_WAIT (5 * HZ) /* for threads to end */
+#define ASK_AGAIN (HZ / 20)
+#define LONGEST_GUEST (HZ / 10) /* for who has it for a moment, as /proc does */
+
+#ifdef PF_USER_WORKER
+#define KERNEL_WORKER (PF_IO_WORKER | PF_USER_WORKER)
+#else
+#define KERNEL_WORKER PF_IO_WORKER
+#endif
 
 /* On its way to user space: as if the thread had called exit(2) itself. */
 static void end_thread(struct callback_head *work)
 {
+    /* What is still to be done in the same batch would be lost: files that are being closed. */
+    if (work->next && !task_work_add(current, work, TWA_RESUME))
+        return;
     kfree(work);
+    module_put(THIS_MODULE);
     if (!(current->flags & PF_EXITING))
         KERNEL(do_exit)(0);
 }
@@ -27,8 +39,12 @@ static int ask_to_end(struct task_struct *thread)
     if (!work)
         return -ENOMEM;
     init_task_work(work, end_thread);
-    if (task_work_add(thread, work, TWA_SIGNAL))
-        kfree(work); /* it is ending */
+    /* The thread may be stopped, and do this when we and our group are gone. */
+    __module_get(THIS_MODULE);
+    if (task_work_add(thread, work, TWA_SIGNAL)) { /* it is ending */
+        kfree(work);
+        module_put(THIS_MODULE);
+    }
     return 0;
 }
 
@@ -44,7 +60,8 @@ static int count_threads(struct mm_struct *mm, bool ask)
         if (thread == current || READ_ONCE(thread->mm) != mm)
             continue;
         count++;
-        if (ask && !err)
+        /* Threads of the kernel, of io_uring and vhost, end with who began them. */
+        if (ask && !err && !(thread->flags & KERNEL_WORKER))
             err = ask_to_end(thread);
     }
     rcu_read_unlock();
@@ -53,7 +70,7 @@ static int count_threads(struct mm_struct *mm, bool ask)
 
 static int wait_for_threads(struct mm_struct *mm)
 {
-    unsigned long limit = jiffies + LONGEST_WAIT;
+    unsigned long limit = jiffies + LONGEST_WAIT, again = jiffies + ASK_AGAIN;
     int count = count_threads(mm, true);
 
     /* One that was not there yet may have begun another. */
@@ -64,7 +81,9 @@ static int wait_for_threads(struct mm_struct *mm)
             cond_resched();
         if (fatal_signal_pending(current))
             return -EINTR;
-        count = count_threads(mm, true);
+        count = count_threads(mm, time_after(jiffies, again));
+        if (time_after(jiffies, again))
+            again = jiffies + ASK_AGAIN;
     }
     return count;
 }

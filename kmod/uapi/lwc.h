@@ -37,7 +37,7 @@
  *     namespaces; seccomp filters, no_new_privs; signal handlers, pending signals; timers, alarms;
  *     parent-death signal, name; registration of rseq(2), robust list and clear_child_tid (their
  *     addresses hold for every copy of the thread); System V semaphore undo; I/O permission bits;
- *     perf events; tracing; personality(2), timer slack, I/O priority; what makes instructions or calls
+ *     perf events; tracing; set_mempolicy(2), set_thread_area(2); personality(2), timer slack, I/O priority; what makes instructions or calls
  *     fail (PR_SET_TSC, ARCH_SET_CPUID, syscall user dispatch) and speculation controls. System calls
  *     in flight do not exist: a thread is in one place.
  *
@@ -81,9 +81,10 @@
  * ===========
  *
  * EOPNOTSUPP is the answer where a state of the thread could not be carried over correctly: it uses
- * io_uring, a user shadow stack, dynamically enabled vector state (AMX), segments in FS or GS, or
- * is not a 64-bit thread; its memory has mappings that cannot be copied (hugetlbfs, write-combined
- * devices), or LWC_SHARE names some that cannot be shared. Nothing has happened then.
+ * io_uring, a user shadow stack, dynamically enabled vector state (AMX), a device that works in its
+ * memory (PASID), segments in FS or GS, or is not a 64-bit thread; its memory has mappings that
+ * cannot be copied (hugetlbfs, write-combined devices), or LWC_SHARE names some that cannot be
+ * shared. Nothing has happened then.
  *
  * Errors that every call can return, in the order in which they are looked for:
  *     ENOTTY      not a call of this ABI
@@ -144,7 +145,8 @@ struct lwc_abi {
  *                          are shared in any case. Decided: no part of the mapping the stack
  *                          pointer is in, for two flows of control on one stack destroy each other
  *                          (EINVAL); mappings of devices, huge pages and the kernel cannot be shared
- *                          (EOPNOTSUPP).
+ *                          (EOPNOTSUPP), nor private ones that are locked, have a protection key, or
+ *                          are not to be dumped or inherited: that would be lost.
  *                          descriptors: decided: the whole table or nothing (EINVAL for a part of
  *                          it), a Linux table has one owner or several. Closing a descriptor of an
  *                          lwC in a shared table destroys it only if its creator does.
@@ -254,8 +256,8 @@ struct lwc_switch {
  * in   snapshot, flags (0)
  * out  fd
  *
- * Decided: transparent huge pages are off in a worker (prctl(2) PR_GET_THP_DISABLE answers 1): it
- * is put back page by page.
+ * Decided: a worker begins with transparent huge pages switched off (prctl(2) PR_GET_THP_DISABLE
+ * answers 1): it is put back page by page.
  *
  * Errors: as LWC_IOC_CREATE; EINVAL: not a snapshot.
  */
@@ -272,8 +274,13 @@ struct lwc_clone {
  * of the process that live in the worker's memory are ended. Shared memory, files and what section
  * 1 names stay as they are. The cost is that of the pages it has ever changed: those stay private to
  * it, so that its next run does not fault on them, and are copied back every time. A worker that has
- * gathered too many (pages_private) is destroyed, and another cloned. Rights it was granted and lwCs
- * it created are not its state, and stay.
+ * gathered too many (pages_private) is destroyed, and another cloned.
+ *
+ * What is not its state stays: rights it was granted; lwCs it created, with LWC_MAY_RETURN and what it
+ * granted them, so that they may enter the worker it has become; what a thread keeps (section 1);
+ * processes it forked; and handles on its memory that others got: an open /proc/PID/mem, userfaultfd
+ * with the marks it left, contexts of io_setup(2). Against code that is not trusted these must be
+ * denied (seccomp), or the worker destroyed and another cloned.
  *
  * in   worker, flags (0)
  * out  pages_copied     written back from the snapshot

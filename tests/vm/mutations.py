@@ -49,6 +49,7 @@ MUTATIONS: dict[str, Mutation] = {
     # what a reset puts back
     "reset_page": Mutation(("reset_data",)),
     "reset_event_page": Mutation(("reset_data",)),
+    "reset_held": Mutation(("reset_page_held_by_a_pipe",)),
     "reset_zero": Mutation(("reset_holes",)),
     "reset_mapping_added": Mutation(("reset_new_mappings",)),
     "reset_mapping_removed": Mutation(("reset_removed_mappings",)),

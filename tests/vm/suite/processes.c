@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "steps.h"
@@ -235,4 +236,34 @@ TEST(lwcs_of_a_process_with_the_same_memory)
         CHECK(dies_down_to(before));
     }
     enter(c.fd, 0);
+}
+
+/* Who shares the credentials of a worker keeps those it had, and not the snapshot's. */
+TEST(reset_leaves_shared_credentials)
+{
+    volatile __u64 *user = shared_pages(1);
+    struct lwc_create c, shared;
+    struct lwc_switch s;
+    int ends[2], worker, fd;
+
+    MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
+    if (make(&c, SNAPSHOT)) {
+        MUST(syscall(SYS_setresuid, 1000, 1000, 1000));
+        if (make_with(&shared, 0, SPECS(SHARED_CREDENTIALS))) {
+            *user = getuid();
+            lwc_switch(LWC_FD_ROOT, LWC_DISCARD, &(__u64){0}, 1, &s);
+            _exit(1);
+        }
+        CHECK_OK(lwc_grant(shared.fd, LWC_FD_ROOT, LWC_MAY_ENTER));
+        send_descriptor(ends[1], shared.fd);
+        finish(&c, 0);
+    }
+    worker = clone_of(c.fd);
+    enter(worker, 0);
+    fd = receive(ends[0]);
+    CHECK_OK(lwc_grant(LWC_FD_ROOT, fd, LWC_MAY_ENTER));
+    reset(worker);
+    enter(fd, 0);
+    CHECK_EQ(*user, 1000);
+    CHECK_EQ(getuid(), 0);
 }

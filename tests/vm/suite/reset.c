@@ -449,3 +449,29 @@ TEST(reset_pinned_pages)
         }
     }
 }
+
+/* A page that a pipe still holds keeps what was put in; the next run writes to another one. */
+TEST(reset_page_held_by_a_pipe)
+{
+    char *page = private_pages(1), seen = 0;
+    struct lwc_create c;
+    int ends[2], worker;
+
+    *page = 'o';
+    MUST(pipe(ends));
+    if (make(&c, SNAPSHOT)) {
+        CHECK_EQ(*page, 'o');
+        *page = c.args[0];
+        if (c.args[0] == 'b')
+            CHECK_EQ(vmsplice(ends[1], &(struct iovec){page, 1}, 1, 0), 1);
+        finish(&c, 0);
+    }
+    worker = clone_of(c.fd);
+    enter(worker, 'a'); /* the page is the worker's own from here on */
+    reset(worker);
+    enter(worker, 'b');
+    reset(worker);
+    enter(worker, 's');
+    CHECK_EQ(read(ends[0], &seen, 1), 1);
+    CHECK_EQ(seen, 'b');
+}
