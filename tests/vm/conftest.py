@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ from tests.vm import runs
 from tests.vm.errors import VmError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tests.vm.verdict import Verdict
 
@@ -28,28 +29,42 @@ def remember(verdict: Verdict) -> Verdict:
 
 
 class Boots:
-    """Boots each kernel once, when it is first asked for.
+    """Boots kernels once, two at a time, when a result of one of them is first asked for.
 
     Parameters:
-        boot: called with the name of a kernel.
+        kernels: names of those that this session needs.
+        boot: called with the name of a kernel, in a thread.
     """
 
-    def __init__(self, boot: Callable[[str], Verdict]) -> None:
+    def __init__(self, kernels: Sequence[str], boot: Callable[[str], Verdict]) -> None:
+        self._kernels = kernels
         self._boot = boot
-        self._done: dict[str, Verdict | VmError] = {}
+        self._runs: dict[str, Future[Verdict]] = {}
+        self._failed: set[str] = set()
 
     def __call__(self, kernel: str) -> Verdict:
         """Return the verdict on a kernel; where there was no run, fail the test with the reason."""
-        again = kernel in self._done
-        if not again:
-            try:
-                self._done[kernel] = self._boot(kernel)
-            except VmError as error:
-                self._done[kernel] = error
-        found = self._done[kernel]
-        if isinstance(found, VmError):
-            pytest.fail("as the first test of this kernel" if again else str(found), pytrace=False)
-        return found
+        if not self._runs:
+            # A boot is mostly one processor's work, and that is what machines have at least two of.
+            pool = ThreadPoolExecutor(2)
+            self._runs = {name: pool.submit(self._boot, name) for name in self._kernels}
+            pool.shutdown(wait=False)
+        try:
+            return self._runs[kernel].result()
+        except VmError as error:
+            again = kernel in self._failed
+            self._failed.add(kernel)
+            pytest.fail("as the first test of this kernel" if again else str(error), pytrace=False)
+
+
+def needed(request: pytest.FixtureRequest) -> list[str]:
+    """Return the kernels of the tests in this session that use the fixture of a request."""
+    specs = [
+        getattr(item, "callspec", None)
+        for item in request.session.items
+        if request.fixturename in getattr(item, "fixturenames", ())
+    ]
+    return list(dict.fromkeys(spec.params["kernel"] for spec in specs if spec))
 
 
 def selected(session: pytest.Session, kernel: str, parameter: str) -> list[str]:
@@ -94,7 +109,7 @@ def suite_run(request: pytest.FixtureRequest) -> Boots:
         script = f"/lwc-suite --list | sed 's/^/LWCVM listed /'\n{run}"
         return remember(runs.suite(kernel, script=script, seconds=600))
 
-    return Boots(boot)
+    return Boots(needed(request), boot)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.vm import guest, names
-from tests.vm.conftest import Boots, check_clean, check_result, remember, selected
+from tests.vm.conftest import Boots, check_clean, check_result, needed, remember, selected
 
 if TYPE_CHECKING:
     from _pytest.mark import ParameterSet
@@ -43,7 +43,7 @@ def python_run(request: pytest.FixtureRequest) -> Boots:
     def boot(kernel: str) -> Verdict:
         return remember(guest.run_tests(kernel, selected(request.session, kernel, "case")))
 
-    return Boots(boot)
+    return Boots(needed(request), boot)
 
 
 @pytest.mark.parametrize("kernel", _kernels())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.vm import names, runs
-from tests.vm.conftest import Boots, remember
+from tests.vm.conftest import Boots, needed, remember
 from tests.vm.mutations import MUTATIONS
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _boot(kernel: str, label: str, script: str) -> Verdict:
 
 
 @pytest.fixture(scope="module")
-def mutated() -> Boots:
+def mutated(request: pytest.FixtureRequest) -> Boots:
     """Boots a kernel once, in which every step is left out in turn, first of all none."""
 
     def boot(kernel: str) -> Verdict:
@@ -79,7 +79,7 @@ def mutated() -> Boots:
         script += _without(_NONE, tests, label=_AT_THE_END)
         return _boot(kernel, "", script)
 
-    return Boots(boot)
+    return Boots(needed(request), boot)
 
 
 def test_every_step_has_an_entry() -> None:
