@@ -22,7 +22,7 @@ PY_FILES := $(shell find lwcgi demo_apps bench tests -name '*.py') setup.py
 CORE     := $(wildcard $(addprefix lwcgi/,_core/src/*.[ch] _core/*.py _core/*.h _core/*.txt lwc/_door/[!_]*) kmod/uapi/*.h)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-full lint format kmod vm kmod-debug torture fuzz bench bench-isolation soak clean
+.PHONY: help demo test test-full lint format kmod vm kmod-debug torture fuzz bench bench-isolation bench-contexts soak clean
 
 help:
 	@echo "make demo [CHECK=1] [PORT=8000]  the isolation at work, behind nginx, in your browser"
@@ -35,6 +35,7 @@ help:
 	@echo "make fuzz [SECONDS=60]           random bytes into the protocol parser"
 	@echo "make bench [QUICK=1]             requests per second beside gunicorn, and bench-isolation"
 	@echo "make bench-isolation [QUICK=1]   what undoing a request costs, and what that depends on"
+	@echo "make bench-contexts [QUICK=1]    what light-weight contexts cost beside processes, in virtual machines"
 	@echo "make soak [ENGINE=rewind] [REQUESTS=20000]  many requests, some crash or hang: nothing may grow"
 	@echo "make clean                       remove what these targets made"
 
@@ -91,6 +92,9 @@ bench: $(BIN)/.bench $(NGINX) $(WRK)
 
 bench-isolation: $(BIN)/.bench $(NGINX)
 	$(BIN)/python -m bench.isolation --nginx $(NGINX) $(if $(filter-out 0,$(QUICK)),--quick)
+
+bench-contexts: $(BIN)/.bench $(VM_TOOLS)
+	$(BIN)/python -m bench.contexts $(if $(filter-out 0,$(QUICK)),--quick)
 
 soak: $(BIN)/.demo $(NGINX)
 	$(BIN)/python -m bench.soak --nginx $(NGINX) $(if $(ENGINE),--engine $(ENGINE)) $(if $(REQUESTS),--requests $(REQUESTS))

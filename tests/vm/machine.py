@@ -26,6 +26,8 @@ class Hardware:
         cpus: how many.
         swap: whether there is a disk for swap; the guest needs the modules for it.
         share: whether the host's files can be mounted read-only (9p, tag ``host``).
+        counted: a nanosecond in the guest is one instruction (-icount of qemu(1)): slow, and always
+            the same. There is one processor then.
         words: more parameters of the kernel.
     """
 
@@ -33,6 +35,7 @@ class Hardware:
     cpus: int = 2
     swap: bool = False
     share: bool = False
+    counted: bool = False
     words: str = ""
 
 
@@ -111,12 +114,14 @@ def _command(image: Path, initramfs: Path, log: Path, told: Path, hardware: Hard
     words += f" watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 {hardware.words}"
     command = [
         "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-        "-m", str(hardware.memory), "-smp", str(hardware.cpus),
+        "-m", str(hardware.memory), "-smp", "1" if hardware.counted else str(hardware.cpus),
         # Never KVM: its device may be there and not work.
-        "-accel", "tcg,thread=multi", "-cpu", "max",
+        "-accel", "tcg" if hardware.counted else "tcg,thread=multi", "-cpu", "max",
         "-kernel", str(image), "-initrd", str(initramfs),
         "-serial", f"file:{log}", "-serial", f"file:{told}",
     ]  # fmt: skip
+    if hardware.counted:
+        command += ["-icount", "shift=0,sleep=off"]
     if hardware.swap:
         disk = log.with_suffix(".swap")
         with open(disk, "wb") as file:

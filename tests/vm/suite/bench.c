@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What things cost, each the median of several runs, next to what processes and threads cost for
- * the same. The numbers of an emulated processor are good for ratios only.
+ * What things cost, next to what processes and threads cost for the same, and what the kernel did
+ * meanwhile. The times of an emulated processor are good for ratios only.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -18,10 +18,11 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "counts.h"
 #include "steps.h"
 #include "world.h"
 
-enum { RUNS = 7 };
+enum { RUNS = 3 };
 
 static long nanoseconds(void)
 {
@@ -38,11 +39,15 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Prints the median of runs of so many operations each. */
+/* What the last reset had to do. */
+static struct lwc_reset undone;
+
+/* Prints the median of runs of so many operations each, and the counts of one more. */
 static void measure(const char *what, void (*run)(long count), long count)
 {
-    long times[RUNS];
+    long times[RUNS], counts[COUNTS];
 
+    memset(&undone, 0, sizeof(undone));
     run(count / 10 + 1);
     for (int n = 0; n < RUNS; n++) {
         long start = nanoseconds();
@@ -51,7 +56,13 @@ static void measure(const char *what, void (*run)(long count), long count)
         times[n] = (nanoseconds() - start) / count;
     }
     qsort(times, RUNS, sizeof(*times), by_value);
-    printf("BENCH %s %ld\n", what, times[RUNS / 2]);
+    counts_start();
+    run(count);
+    counts_stop(counts);
+    printf("BENCH %s ns=%ld", what, times[RUNS / 2]);
+    for (int n = 0; n < COUNTS; n++)
+        printf(" %s=%.2f", count_names[n], (double)counts[n] / count);
+    printf(" copied=%llu checked=%llu\n", undone.pages_copied, undone.pages_checked);
     fflush(stdout);
 }
 
@@ -94,7 +105,7 @@ static void measure_switches(void)
         }
     }
     target = c.fd;
-    measure("lwc-switch-one-way", switches, 4000);
+    measure("lwc-switch", switches, 4000);
     MUST(close(c.fd));
 }
 
@@ -150,18 +161,35 @@ static void *answer_futex(void *unused)
     return unused;
 }
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static int condition;
+/* In memory that processes share. */
+static struct condition {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    int turn;
+} *condition;
+
+static void prepare_condition(void)
+{
+    pthread_mutexattr_t mutex;
+    pthread_condattr_t changed;
+
+    condition = (void *)shared_pages(1);
+    CHECK_EQ(pthread_mutexattr_init(&mutex), 0);
+    CHECK_EQ(pthread_mutexattr_setpshared(&mutex, PTHREAD_PROCESS_SHARED), 0);
+    CHECK_EQ(pthread_mutex_init(&condition->mutex, &mutex), 0);
+    CHECK_EQ(pthread_condattr_init(&changed), 0);
+    CHECK_EQ(pthread_condattr_setpshared(&changed, PTHREAD_PROCESS_SHARED), 0);
+    CHECK_EQ(pthread_cond_init(&condition->changed, &changed), 0);
+}
 
 static void condition_step(int mine, int other)
 {
-    pthread_mutex_lock(&mutex);
-    while (condition != mine)
-        pthread_cond_wait(&changed, &mutex);
-    condition = other;
-    pthread_cond_signal(&changed);
-    pthread_mutex_unlock(&mutex);
+    pthread_mutex_lock(&condition->mutex);
+    while (condition->turn != mine)
+        pthread_cond_wait(&condition->changed, &condition->mutex);
+    condition->turn = other;
+    pthread_cond_signal(&condition->changed);
+    pthread_mutex_unlock(&condition->mutex);
 }
 
 static void condition_trips(long count)
@@ -179,6 +207,7 @@ static void *answer_condition(void *unused)
 
 static void with_process(const char *what, void (*trips)(long), void *(*answer)(void *))
 {
+    prepare_condition();
     pid_t pid = fork_process();
 
     if (pid == 0) {
@@ -197,6 +226,7 @@ static void with_thread(const char *what, void (*trips)(long), void *(*answer)(v
     if (pid == 0) {
         pthread_t thread;
 
+        prepare_condition();
         CHECK_EQ(pthread_create(&thread, NULL, answer, NULL), 0);
         measure(what, trips, 4000);
         _exit(0);
@@ -244,7 +274,7 @@ static void reset_cycles(long count)
 {
     for (; count; count--) {
         enter(target, 0);
-        reset(target);
+        CHECK_OK(lwc_reset(target, &undone));
     }
 }
 
@@ -276,11 +306,24 @@ static void measure_cycles(int megabytes)
     MUST(munmap((void *)image, megabytes * MIB));
 }
 
+/* The kilobytes that are free, once what is being freed has been. */
+static long free_memory(void)
+{
+    long last = -1, now = 0;
+
+    for (int same = 0, tries = 5000; same < 10 && tries; last = now, tries--) {
+        short_pause();
+        now = line_number("/proc/meminfo", "MemFree:");
+        same = now == last ? same + 1 : 0;
+    }
+    return now;
+}
+
 /* The memory that a hundred lwCs cost, each with so many pages of its own. */
 static void measure_memory(void)
 {
     enum { MANY = 100 };
-    static const int pages[] = {0, 10, 100};
+    static const int pages[] = {0, 10, 30, 100, 300};
     static int fds[MANY];
     struct lwc_create c;
 
@@ -290,7 +333,7 @@ static void measure_memory(void)
         long before;
 
         touched = pages[n];
-        before = line_number("/proc/meminfo", "MemAvailable:");
+        before = free_memory();
         for (int m = 0; m < MANY; m++) {
             if (make(&c, LWC_MAY_RETURN)) {
                 touch();
@@ -299,14 +342,31 @@ static void measure_memory(void)
             fds[m] = c.fd;
             enter(c.fd, 0);
         }
-        printf("BENCH lwc-kilobytes-%d-pages %ld\n", touched,
-               (before - line_number("/proc/meminfo", "MemAvailable:")) / MANY);
+        printf("MEMORY pages=%d kilobytes=%.2f\n", touched,
+               (double)(before - free_memory()) / MANY);
         for (int m = 0; m < MANY; m++)
             MUST(close(fds[m]));
     }
+    MUST(munmap((void *)image, 8 * MIB));
 }
 
-int bench(void)
+static void measure_all(void)
+{
+    measure("getppid", getppid_calls, 20000);
+    measure("empty-ioctl", empty_ioctls, 20000);
+    measure_switches();
+    with_process("process-pipe", pipe_trips, answer_pipe);
+    with_process("process-futex", futex_trips, answer_futex);
+    with_process("process-condition", condition_trips, answer_condition);
+    with_thread("thread-pipe", pipe_trips, answer_pipe);
+    with_thread("thread-futex", futex_trips, answer_futex);
+    with_thread("thread-condition", condition_trips, answer_condition);
+    measure_cycles(8);
+    measure_cycles(64);
+    measure_memory();
+}
+
+int bench(int rounds)
 {
     cpu_set_t one;
 
@@ -318,17 +378,10 @@ int bench(void)
     MUST(pipe(there));
     MUST(pipe(here));
     turn = shared_pages(1);
-
-    measure("getppid", getppid_calls, 20000);
-    measure("empty-ioctl", empty_ioctls, 20000);
-    measure_switches();
-    with_process("process-pipe-one-way", pipe_trips, answer_pipe);
-    with_process("process-futex-one-way", futex_trips, answer_futex);
-    with_thread("thread-pipe-one-way", pipe_trips, answer_pipe);
-    with_thread("thread-futex-one-way", futex_trips, answer_futex);
-    with_thread("thread-condition-one-way", condition_trips, answer_condition);
-    measure_cycles(8);
-    measure_cycles(64);
-    measure_memory();
+    counts_open();
+    for (int n = 1; n <= rounds; n++) {
+        printf("ROUND %d\n", n);
+        measure_all();
+    }
     return 0;
 }

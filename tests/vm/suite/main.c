@@ -2,7 +2,7 @@
 /*
  * lwc-suite --list                 the names of the tests
  * lwc-suite [--long] [name...]     runs all, or the named ones; the long ones only if told to
- * lwc-suite --bench                prints what things cost
+ * lwc-suite --bench ROUNDS         prints what things cost
  *
  * One line per test: TEST name ok ms, TEST name FAIL file:line: message, TEST name SKIP reason.
  */
@@ -211,8 +211,8 @@ int main(int argc, char **argv)
         return 0;
     }
     result = (void *)mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (argc == 2 && !strcmp(argv[1], "--bench"))
-        return bench();
+    if (argc == 3 && !strcmp(argv[1], "--bench"))
+        return bench(atoi(argv[2]));
     if (*names && !strcmp(*names, "--long")) {
         with_long = true;
         names++;
