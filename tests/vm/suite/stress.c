@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -199,10 +200,21 @@ static const char *const slabs[] = {
     "anon_vma_chain ", "anon_vma ",    "maple_node ",     "lwc_"};
 #define SLABS (sizeof(slabs) / sizeof(*slabs))
 
+/* The objects of a slab. Those on a processor's own list count as used until it gives them back. */
+static long objects(const char *slab)
+{
+    char path[80];
+
+    snprintf(path, sizeof(path), "/sys/kernel/slab/%.*s/shrink", (int)strcspn(slab, " "), slab);
+    if (!access(path, W_OK))
+        set_number(path, 1);
+    return line_number("/proc/slabinfo", slab);
+}
+
 static bool no_slab_grew(const long before[SLABS])
 {
     for (size_t n = 0; n < SLABS; n++) {
-        if (line_number("/proc/slabinfo", slabs[n]) - before[n] > 64)
+        if (objects(slabs[n]) - before[n] > 64)
             return false;
     }
     return true;
@@ -211,7 +223,7 @@ static bool no_slab_grew(const long before[SLABS])
 static void read_slabs(long counts[SLABS])
 {
     for (size_t n = 0; n < SLABS; n++)
-        counts[n] = line_number("/proc/slabinfo", slabs[n]);
+        counts[n] = objects(slabs[n]);
 }
 
 static void check_slabs(const long before[SLABS])
@@ -221,7 +233,7 @@ static void check_slabs(const long before[SLABS])
     if (!access("/sys/kernel/debug/kmemleak", F_OK))
         return; /* such a kernel keeps freed objects for a while, and finds leaks itself */
     for (size_t n = 0; n < SLABS; n++)
-        note("%s: %ld, now %ld", slabs[n], before[n], line_number("/proc/slabinfo", slabs[n]));
+        note("%s: %ld, now %ld", slabs[n], before[n], objects(slabs[n]));
     FAIL("kernel objects are left");
 }
 
