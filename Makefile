@@ -18,16 +18,17 @@ VM_TOOLS     := $(or $(shell command -v qemu-system-x86_64),/usr/bin/qemu-system
 KERNEL_TOOLS := /usr/bin/flex /usr/bin/bison /usr/bin/bc /usr/include/gelf.h /usr/include/openssl/ssl.h
 
 C_FILES  := $(wildcard lwcgi/_core/src/*.[ch] lwcgi/lwc/_door/shim.[ch] kmod/*.[ch] kmod/uapi/*.h tests/vm/suite/*.[ch] tests/unit/*.[ch])
-PY_FILES := $(shell find lwcgi demo_apps bench tests -name '*.py') setup.py
+PY_FILES := $(shell find lwcgi demo_apps bench tests docs -name '*.py') setup.py
 CORE     := $(wildcard $(addprefix lwcgi/,_core/src/*.[ch] _core/*.py _core/*.h _core/*.txt lwc/_door/[!_]*) kmod/uapi/*.h)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-full lint format kmod vm kmod-debug torture fuzz bench bench-isolation bench-contexts soak clean
+.PHONY: help demo test test-full lint format docs kmod vm kmod-debug torture fuzz bench bench-isolation bench-contexts soak clean
 
 help:
 	@echo "make demo [CHECK=1] [PORT=8000]  the isolation at work, behind nginx, in your browser"
 	@echo "make test | test-full            lint and all tests | with the slow ones"
 	@echo "make lint | format               check the style and the floors | apply the style"
+	@echo "make docs                        write the tables of options in docs/ anew"
 	@echo "make kmod                        build the kernel module for every kernel it knows"
 	@echo "make vm [KERNELS=6.1-cloud,6.12] all its tests, on each of these kernels in a virtual machine"
 	@echo "make kmod-debug [SERIES=6.1]     its C tests in a kernel that looks for faults (built once: 10 minutes)"
@@ -70,6 +71,9 @@ format: $(BIN)/.test
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(C_FILES)
 
+docs: $(BIN)/.test
+	$(BIN)/python -m docs.reference
+
 kmod: $(BIN)/.test $(VM_TOOLS)
 	$(BIN)/python -m tests.vm.build
 
@@ -101,7 +105,7 @@ soak: $(BIN)/.demo $(NGINX)
 
 clean:
 	rm -rf $(VENV) build lwcgi.egg-info bench/results lwcgi/_core/*.so
-	find lwcgi demo_apps bench tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find lwcgi demo_apps bench tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- what the targets above need ---------------------------------------------
 
