@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Counts what a tree of processes holds: memory, descriptors, mappings (proc(5))."""
+"""Counts what a tree of processes holds and has used: memory, files, CPU (proc(5))."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ PROC = Path("/proc")
 
 _LIBC = ctypes.CDLL(None)
 _SYS_KCMP, _KCMP_VM = 312, 1
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,46 @@ def take(root: int, settle: float = 2.0) -> Census:
         root: process id.
         settle: seconds to wait at most for ended processes to be reaped.
     """
+    return _count(_still(root, settle))
+
+
+def memory(root: int, settle: float = 2.0) -> tuple[int, int]:
+    """Return proportional set sizes in KiB, of the tree of *root* and of it without *root*.
+
+    Parameters:
+        root: process id; of a server with a master process, the master's.
+        settle: seconds to wait at most for ended processes to be reaped.
+    """
+    states = _still(root, settle)
+    below = {pid: state for pid, state in states.items() if pid != root}
+    return _count(states).pss, _count(below).pss
+
+
+def cpu(root: int, settle: float = 2.0) -> float:
+    """Return the CPU seconds that the tree of *root* has used, user and system.
+
+    Those of ended processes are in it once somebody of the tree has reaped them.
+
+    Parameters:
+        root: process id.
+        settle: seconds to wait at most for ended processes to be reaped.
+    """
+    ticks = 0
+    for pid in _still(root, settle):
+        words = _read(PROC / str(pid) / "stat").rpartition(")")[2].split()
+        ticks += sum(map(int, words[11:15]))  # utime, stime, cutime, cstime
+    return ticks / _TICKS
+
+
+def _still(root: int, settle: float) -> dict[int, str]:
+    """Return the tree of *root*, once it has been still for a moment."""
     deadline = time.monotonic() + settle
     before: set[int] = set()
     while True:
         states = tree(root)
         still = states.keys() == before and "Z" not in states.values()
         if still or time.monotonic() > deadline:
-            return _count(states)
+            return states
         before = set(states)
         time.sleep(0.05)
 

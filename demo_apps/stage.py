@@ -45,6 +45,9 @@ class Site:
         protocol: ``fastcgi`` or ``http``, as spoken on the socket.
         keep: connections that nginx keeps open to the socket; 0 for one per request.
         environ: environment variables beside the inherited ones.
+        directives: more directives of nginx for this site's location.
+        management: answers FastCGI's management records (section 4), and so tells when it is
+            ready. Of others it is only known that their socket is there.
     """
 
     mount: str
@@ -53,6 +56,8 @@ class Site:
     protocol: str = "fastcgi"
     keep: int = 0
     environ: tuple[tuple[str, str], ...] = ()
+    directives: str = ""
+    management: bool = True
 
     @property
     def name(self) -> str:
@@ -148,7 +153,8 @@ class Stage:
             command = [part.format(socket=self._socket(site)) for part in site.command]
             self._spawn(site.name, command, site.directory, dict(site.environ))
         for site in self.sites:
-            ready = _connects if site.protocol == "http" else _answers_fastcgi
+            speaks = site.protocol == "fastcgi" and site.management
+            ready = _answers_fastcgi if speaks else _connects
             self._wait(site.name, partial(ready, self._socket(site)))
         config = self.prefix / "nginx.conf"
         config.write_text(self._config())
@@ -246,7 +252,7 @@ def _location(site: Site) -> str:
     else:
         kept = "fastcgi_keep_conn on;" if site.keep else ""
         directives = f"include {STOCK_PARAMS}; fastcgi_pass {site.name}; {kept}"
-    return f"        location {site.mount}/ {{ {directives} }}\n"
+    return f"        location {site.mount}/ {{ {directives} {site.directives} }}\n"
 
 
 def _connects(address: str | tuple[str, int]) -> bool:
