@@ -34,7 +34,7 @@ help:
 	@echo "make kmod-debug [SERIES=6.1]     its C tests in a kernel that looks for faults (built once: 10 minutes)"
 	@echo "make torture [SECONDS=60] [SEED=1]  random programs, then CPython's own tests, each as a request"
 	@echo "make fuzz [SECONDS=60]           random bytes into the protocol parser"
-	@echo "make bench [QUICK=1]             requests per second beside gunicorn, and bench-isolation"
+	@echo "make bench [QUICK=1]             requests per second beside other servers, and bench-isolation"
 	@echo "make bench-isolation [QUICK=1]   what undoing a request costs, and what that depends on"
 	@echo "make bench-contexts [QUICK=1]    what light-weight contexts cost beside processes, in virtual machines"
 	@echo "make soak [ENGINE=rewind] [REQUESTS=20000]  many requests, some crash or hang: nothing may grow"
@@ -43,10 +43,10 @@ help:
 demo: $(BIN)/.demo $(NGINX)
 	$(BIN)/python -m demo_apps.demo --nginx $(NGINX) --port $(PORT) $(if $(filter-out 0,$(CHECK)),--check)
 
-test: lint $(BIN)/.test $(NGINX) $(VM_TOOLS)
+test: lint $(BIN)/.test $(NGINX) $(WRK) $(VM_TOOLS)
 	$(BIN)/python -m pytest -q -m "not slow" $(TESTS)
 
-test-full: lint $(BIN)/.test $(NGINX) $(VM_TOOLS)
+test-full: lint $(BIN)/.test $(NGINX) $(WRK) $(VM_TOOLS)
 	$(BIN)/python -m pytest -q $(TESTS)
 
 lint: $(BIN)/.test

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The smallest Flask application, for bench/throughput.py."""
+"""The smallest Flask application."""
 
 from flask import Flask
 
@@ -7,7 +7,6 @@ application = Flask(__name__)
 
 
 @application.get("/")
-@application.get("/<path:rest>")
-def hello(rest=""):
+def hello():
     """Greet whoever asks."""
     return "Hello, world.\n"
