@@ -119,7 +119,9 @@ def _no_attribute(found: Any, where: str, name: str) -> ApplicationError:
 def _check_signature(application: Any, settings: Settings) -> None:
     """Refuse what cannot be called with two arguments, where Python can tell beforehand."""
     try:
-        signature = inspect.signature(application)
+        # The wrapper's own, not that of what it wraps: werkzeug's `Request.application` takes
+        # another number of arguments.
+        signature = inspect.signature(application, follow_wrapped=False)
     except (TypeError, ValueError):
         return
     if inspect.iscoroutinefunction(application) or inspect.iscoroutinefunction(

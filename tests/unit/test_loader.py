@@ -55,6 +55,15 @@ def test_dotted_names_on_both_sides(project: Path) -> None:
     assert callable(load("pack.inner:holder.app"))
 
 
+def test_wrapped_function(project: Path) -> None:
+    """What counts is how the wrapper is called: `Request.application` makes WSGI of one argument."""
+    (project / "wrapped.py").write_text(
+        "from werkzeug.wrappers import Request, Response\n"
+        "@Request.application\ndef app(request):\n    return Response('hello')\n"
+    )
+    assert callable(load("wrapped:app"))
+
+
 def test_chdir_and_pythonpath(project: Path) -> None:
     """--chdir becomes the working directory, --pythonpath is relative to it and searched."""
     (project / "here" / "lib").mkdir(parents=True)
