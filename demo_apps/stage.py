@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A real nginx in a temporary prefix, with gateways behind it, for the demo, the tests and bench/.
 
-Nothing of the system's nginx is used but its program and its stock ``fastcgi_params``.
+Nothing of the system's nginx is used but its program and its stock ``fastcgi_params`` and
+``mime.types``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 
 DEMO_APPS = Path(__file__).parent
 STOCK_PARAMS = "/etc/nginx/fastcgi_params"
+STOCK_TYPES = "/etc/nginx/mime.types"
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
 
@@ -48,6 +50,7 @@ class Site:
         directives: more directives of nginx for this site's location.
         management: answers FastCGI's management records (section 4), and so tells when it is
             ready. Of others it is only known that their socket is there.
+        static: folder that nginx itself serves below ``mount/static/``.
     """
 
     mount: str
@@ -58,6 +61,7 @@ class Site:
     environ: tuple[tuple[str, str], ...] = ()
     directives: str = ""
     management: bool = True
+    static: Path | None = None
 
     @property
     def name(self) -> str:
@@ -74,11 +78,14 @@ def lwcgi_site(
     workers: int = 1,
     keep: int = 0,
     environ: tuple[tuple[str, str], ...] = (),
+    static: Path | None = None,
 ) -> Site:
     """Return the site of `lwcgi run` with *app* (``module:callable``) and more *options*."""
     command = (sys.executable, "-m", "lwcgi", "run", "--bind", "unix:{socket}")
     command += ("--engine", engine, "--workers", str(workers), "--script-name", mount)
-    return Site(mount, (*command, *options, app), directory, keep=keep, environ=environ)
+    return Site(
+        mount, (*command, *options, app), directory, keep=keep, environ=environ, static=static
+    )
 
 
 class Stage:
@@ -204,7 +211,8 @@ class Stage:
             f"pid {self.prefix}/nginx.pid;\nerror_log stderr warn;\n"
             "events { worker_connections 1024; }\n"
             "http {\n"
-            "    access_log off;\n    default_type application/octet-stream;\n"
+            f"    access_log off;\n    include {STOCK_TYPES};\n"
+            "    default_type application/octet-stream;\n"
             "    client_max_body_size 64m;\n    keepalive_requests 1000000;\n"
             f"{temporary}{upstreams}"
             f"    server {{\n        listen 127.0.0.1:{self.port};\n{locations}    }}\n}}\n"
@@ -252,7 +260,10 @@ def _location(site: Site) -> str:
     else:
         kept = "fastcgi_keep_conn on;" if site.keep else ""
         directives = f"include {STOCK_PARAMS}; fastcgi_pass {site.name}; {kept}"
-    return f"        location {site.mount}/ {{ {directives} {site.directives} }}\n"
+    locations = f"        location {site.mount}/ {{ {directives} {site.directives} }}\n"
+    if site.static:
+        locations += f"        location {site.mount}/static/ {{ alias {site.static}/; }}\n"
+    return locations
 
 
 def _connects(address: str | tuple[str, int]) -> bool:
