@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
 """What `make demo` runs: one leaky application, twice behind nginx, once isolated and once not.
 
-With ``--check`` it ends after its checks, with exit code 0 or 1.
+Beside it three small real ones. With ``--check`` it ends after its checks, with exit code 0 or 1.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -17,13 +19,16 @@ from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 
-from demo_apps.stage import DEMO_APPS, Site, Stage, StageError, fetch, lwcgi_site
+from demo_apps.stage import DEMO_APPS, Site, Stage, StageError, fetch, free_port, lwcgi_site
 
+BOARD = DEMO_APPS / "django_board"
 FILE = bytes(range(256)) * 256
 
 
-def sites(notes: Path) -> tuple[Site, ...]:
-    """Return what the demo serves: the counter both ways, and the notes kept in *notes*."""
+def sites(folder: Path, port: int) -> tuple[Site, ...]:
+    """Return what the demo serves on *port*: the counter both ways, and what stores in *folder*."""
+    board = {"BOARD_DIR": str(folder / "board"), "BOARD_ORIGINS": f"http://127.0.0.1:{port}"}
+    prepare_board(board)
     counter = ("counter:application", DEMO_APPS / "counter", "--no-warmup")
     return (
         lwcgi_site(*counter, engine="auto", workers=2),
@@ -34,9 +39,45 @@ def sites(notes: Path) -> tuple[Site, ...]:
             engine="auto",
             mount="/notes",
             workers=2,
-            environ=(("NOTES_DIR", str(notes)),),
+            environ=(("NOTES_DIR", str(folder / "notes")),),
+        ),
+        lwcgi_site(
+            "board.wsgi:application",
+            BOARD,
+            *("--warmup", "/", "--warmup", "/accounts/login/", "--warmup", "/admin/login/"),
+            engine="auto",
+            mount="/board",
+            workers=2,
+            environ=tuple(board.items()),
+            static=folder / "board" / "static",
+        ),
+        lwcgi_site(
+            "shorty:application",
+            DEMO_APPS / "werkzeug_shorty",
+            engine="auto",
+            mount="/s",
+            workers=2,
+            environ=(("SHORTY_DATABASE", str(folder / "shorty.sqlite")),),
         ),
     )
+
+
+def prepare_board(environ: dict[str, str]) -> None:
+    """Make the board's folder, with the administrator "demo", whose password is "demo".
+
+    Raises:
+        StageError: it could not be made.
+    """
+    account = {"USERNAME": "demo", "PASSWORD": "demo", "EMAIL": "demo@localhost.localdomain"}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "prepare"],
+        cwd=BOARD,
+        env=os.environ | environ | {f"DJANGO_SUPERUSER_{k}": v for k, v in account.items()},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode != 0:
+        raise StageError(f"manage.py prepare failed:\n{done.stderr}")
 
 
 def visits(stage: Stage, path: str) -> list[int]:
@@ -93,12 +134,40 @@ def check_notes(stage: Stage) -> None:
     assert_equal(stage.get(link[1].decode()), (200, FILE))
 
 
+def check_board(stage: Stage) -> None:
+    """django_board, isolated: its style sheet comes from nginx, a form without token is refused."""
+    status, page = stage.get("/board/accounts/login/")
+    assert_equal(status, 200)
+    link = re.search(rb'href="(/board/static/board/board\.\w+\.css)"', page)
+    if link is None:
+        raise AssertionError(f"no style sheet in {page[:500]!r}")
+    style = (BOARD / "board/static/board/board.css").read_bytes()
+    assert_equal(stage.get(link[1].decode()), (200, style))
+    assert_equal(fetch(stage.port, "POST", "/board/accounts/login/", b"")[0], 403)
+
+
+def check_shorty(stage: Stage) -> None:
+    """werkzeug_shorty, isolated: three links have codes of their own, and a visit is counted."""
+    kind = "application/x-www-form-urlencoded"
+    for _ in range(3):
+        form = b"target=http%3A%2F%2Fexample.org%2F"
+        assert_equal(fetch(stage.port, "POST", "/s/", form, Content_Type=kind)[0], 303)
+    codes = set(re.findall(rb'href="(/s/\w{6})"', stage.get("/s/")[1]))
+    assert_equal(len(codes), 3)
+    short = codes.pop().decode()
+    assert_equal(stage.get(short)[0], 302)
+    if b"was followed 1 times" not in stage.get(f"{short}/about")[1]:
+        raise AssertionError(f"the visit of {short} is not counted")
+
+
 CHECKS: tuple[Callable[[Stage], None], ...] = (
     check_none_counts,
     check_isolated_forgets,
     check_names,
     check_crash,
     check_notes,
+    check_board,
+    check_shorty,
 )
 
 
@@ -149,6 +218,8 @@ def show(stage: Stage) -> None:
     print(f"  {stage.url}/?name=you        the counter, every request isolated")
     print(f"  {stage.url}/none/?name=you   the same, as other servers run it")
     print(f"  {stage.url}/notes/           a small Flask application: forms, sqlite, files")
+    print(f"  {stage.url}/board/           a Django project: accounts, admin (demo, demo), sqlite")
+    print(f"  {stage.url}/s/               short addresses, by werkzeug alone")
     print(f"  logs: {stage.prefix}/*.log")
     print("Ctrl-C ends it.", flush=True)
     while True:
@@ -164,11 +235,12 @@ def main() -> int:
     options = parser.parse_args()
     failed = 0
     started = time.monotonic()
+    port = options.port or free_port()
     try:
         with (
             stopped_by_signals(),
-            tempfile.TemporaryDirectory(prefix="lwcgi-notes-") as notes,
-            Stage(options.nginx, options.port, sites(Path(notes))) as stage,
+            tempfile.TemporaryDirectory(prefix="lwcgi-demo-") as folder,
+            Stage(options.nginx, port, sites(Path(folder), port)) as stage,
         ):
             if options.check:
                 failed = run_checks(stage)

@@ -27,8 +27,8 @@ def test_check_passes() -> None:
         [*DEMO, "--check", "--port", "0"], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("ok      ") == 5
-    assert re.search(r"demo: 5 of 5 checks passed in \d", done.stdout.splitlines()[-1])
+    assert done.stdout.count("ok      ") == 7
+    assert re.search(r"demo: 7 of 7 checks passed in \d", done.stdout.splitlines()[-1])
 
 
 def test_stays_until_interrupted() -> None:
