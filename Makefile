@@ -12,6 +12,9 @@ SECONDS ?= 60
 NGINX := $(or $(shell command -v nginx),/usr/sbin/nginx)
 WRK   := $(or $(shell command -v wrk),/usr/bin/wrk)
 
+# Its folder has the version in its name, which is known when it is there.
+POSTGRES := $(or $(firstword $(wildcard /usr/lib/postgresql/*/bin/initdb)),postgresql)
+
 # What the virtual machines are made with; for the debug kernel, what builds a kernel.
 VM_TOOLS     := $(or $(shell command -v qemu-system-x86_64),/usr/bin/qemu-system-x86_64) \
                 $(or $(shell command -v busybox),/usr/bin/busybox)
@@ -22,7 +25,7 @@ PY_FILES := $(shell find lwcgi demo_apps bench tests docs -name '*.py') setup.py
 CORE     := $(wildcard $(addprefix lwcgi/,_core/src/*.[ch] _core/*.py _core/*.h _core/*.txt lwc/_door/[!_]*) kmod/uapi/*.h)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-full lint format docs kmod vm kmod-debug torture fuzz bench bench-isolation bench-contexts soak clean
+.PHONY: help demo test test-full lint format docs kmod vm kmod-debug torture fuzz bench bench-isolation bench-contexts soak clean postgresql
 
 help:
 	@echo "make demo [CHECK=1] [PORT=8000]  the isolation at work, behind nginx, in your browser"
@@ -43,10 +46,10 @@ help:
 demo: $(BIN)/.demo $(NGINX)
 	$(BIN)/python -m demo_apps.demo --nginx $(NGINX) --port $(PORT) $(if $(filter-out 0,$(CHECK)),--check)
 
-test: lint $(BIN)/.test $(NGINX) $(WRK) $(VM_TOOLS)
+test: lint $(BIN)/.test $(NGINX) $(WRK) $(POSTGRES) $(VM_TOOLS)
 	$(BIN)/python -m pytest -q -m "not slow" $(TESTS)
 
-test-full: lint $(BIN)/.test $(NGINX) $(WRK) $(VM_TOOLS)
+test-full: lint $(BIN)/.test $(NGINX) $(WRK) $(POSTGRES) $(VM_TOOLS)
 	$(BIN)/python -m pytest -q $(TESTS)
 
 lint: $(BIN)/.test
@@ -140,6 +143,15 @@ $(BIN)/.tools:
 $(NGINX):
 	apt-get update -qq
 	$(APT) nginx
+
+# The programs alone: no cluster is made (see pg_createcluster(1)), and no service started.
+CLUSTERS := /etc/postgresql-common/createcluster.d
+postgresql:
+	apt-get update -qq
+	mkdir -p $(CLUSTERS)
+	echo 'create_main_cluster = false' > $(CLUSTERS)/lwcgi.conf
+	$(APT) postgresql
+	rm $(CLUSTERS)/lwcgi.conf
 
 $(WRK):
 	apt-get update -qq

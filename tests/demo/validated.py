@@ -15,6 +15,7 @@ MODULES = {
     "notes": "notes",
     "board": "board.wsgi",
     "shorty": "shorty",
+    "pg_notes": "pg_notes",
 }
 
 warnings.simplefilter("error", WSGIWarning)
