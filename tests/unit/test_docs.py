@@ -13,10 +13,13 @@ from docs.reference import program, rendered
 from lwcgi.cli.options import KNOWN
 from lwcgi.config import Settings
 from lwcgi.errors import BY_EXIT_CODE
+from tests.contract.checks import CHECKS
+from tests.contract.promises import VARIANTS
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("", "bench/", "demo_apps/*/", "docs/", "kmod/")
 PAGES = sorted(page for folder in FOLDERS for page in ROOT.glob(f"{folder}*.md"))
+GUARANTEES = (ROOT / "docs/guarantees.md").read_text()
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
 DEFAULTS = Settings(app="module:callable")
 
@@ -108,6 +111,31 @@ def test_every_exit_code_is_documented() -> None:
     """docs/configuration.md lists exactly the exit codes that errors have, and 0."""
     codes = re.findall(r"^\| (\d) \|", CONFIGURATION, re.MULTILINE)
     assert sorted(map(int, codes)) == [0, *sorted(BY_EXIT_CODE)]
+
+
+@pytest.mark.parametrize("promise", CHECKS)
+def test_every_promise_names_its_tests(promise: int | str) -> None:
+    """The row of a promise in docs/guarantees.md names exactly its checks, in their order."""
+    rows = re.findall(rf"^\| {promise} \|.*\| (.*) \|$", GUARANTEES, re.MULTILINE)
+    assert [re.findall(r"`(\w+)`", row) for row in rows] == [[c.__name__ for c in CHECKS[promise]]]
+
+
+def test_engines_promise_what_is_told() -> None:
+    """An engine has "yes" in docs/guarantees.md exactly where its promise is tested."""
+    told = re.findall(r"^\| (\d) \|.*?\| (\w+) \| (\w+) \| (\w+) \|", GUARANTEES, re.MULTILINE)
+    for number, *answers in told:
+        kept = [int(number) in VARIANTS[engine].promises for engine in ("rewind", "fork", "none")]
+        assert answers == ["yes" if yes else "no" for yes in kept]
+    assert len(told) == 9
+
+
+def test_recipes_are_tested_code() -> None:
+    """A block of docs/fresh-state.md that follows a link to a program is a part of that program."""
+    page = (ROOT / "docs/fresh-state.md").read_text()
+    found = re.findall(r"\]\((\.\./\S+\.py)\):\n\n```python\n(.*?)```", page, re.DOTALL)
+    assert len(found) == 4
+    for path, block in found:
+        assert block in (ROOT / "docs" / path).read_text(), path
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
