@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.views import defaults
 
 from board.forms import PostForm, ThreadForm
-from board.models import Post, Thread
+from board.models import Thread
 
 PER_PAGE = 20
 
@@ -59,12 +59,16 @@ def thread(request, number):
 @login_required
 def answer(request, number):
     """Store a post, and show it on the last page of its thread."""
-    shown = get_object_or_404(Thread, id=number)
-    form = PostForm(request.POST or None, instance=Post(thread=shown, author=request.user))
+    form = PostForm(request.POST or None)
     if not form.is_valid():
-        return render(request, "board/form.html", {"form": form, "title": f"Answer to {shown}"})
-    post = form.save()
-    last = Paginator(shown.post_set.all(), PER_PAGE).num_pages
+        title = f"Answer to {get_object_or_404(Thread, id=number)}"
+        return render(request, "board/form.html", {"form": form, "title": title})
+    with transaction.atomic():
+        # Asked for in here: an administrator may delete the thread at any moment.
+        form.instance.thread = get_object_or_404(Thread, id=number)
+        form.instance.author = request.user
+        post = form.save()
+        last = Paginator(post.thread.post_set.all(), PER_PAGE).num_pages
     return redirect(f"{reverse('thread', args=[number])}?page={last}#post-{post.id}")
 
 
