@@ -169,6 +169,8 @@ void conn_wait(struct keep *k, int fd, int state)
     c->polled = 1;
 }
 
+_Static_assert(sizeof(struct request) == 776, "another layout: raise REQUEST_LAYOUT");
+
 int conn_stash(struct keep *k)
 {
     struct conn *c = &k->conns[k->rq.fd];
@@ -180,6 +182,7 @@ int conn_stash(struct keep *k)
             return (int)ret;
         c->stash = (int)ret;
     }
+    k->rq.layout = REQUEST_LAYOUT;
     ret = sys_pwrite(c->stash, &k->rq, sizeof k->rq, 0);
     if (ret != (long)sizeof k->rq)
         return ret < 0 ? (int)ret : -EIO;
@@ -218,8 +221,9 @@ int conn_unstash(struct keep *k, int fd)
 
     /* Another worker may have written it, which under `none` runs application
      * code: what has no place in an unfinished request is not believed. */
-    if (ret != (long)sizeof *rq || rq->params_len > k->cfg.max_params ||
-        rq->parser.head_len > FCGI_HEADER_LEN || rq->parser.small_len > FCGI_SMALL) {
+    if (ret != (long)sizeof *rq || rq->layout != REQUEST_LAYOUT ||
+        rq->params_len > k->cfg.max_params || rq->parser.head_len > FCGI_HEADER_LEN ||
+        rq->parser.small_len > FCGI_SMALL) {
         memset(rq, 0, sizeof *rq);
         return -EIO;
     }

@@ -124,7 +124,7 @@ void guard_settle(struct guard *g, const struct ending *how)
         return;
     }
     k->count.crashed++;
-    t = report_request(k, 'E');
+    t = report_request(k, !g->overdue && task_crashed(how) ? 'C' : 'E');
     text_str(&t, how->code == CLD_EXITED ? "its process exited with code "
                                          : "its process was killed by signal ");
     text_num(&t, (uint64_t)how->status);

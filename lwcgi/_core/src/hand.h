@@ -14,7 +14,7 @@ int hand_over(struct keep *k, int fd);
 /* Those with bytes waiting, while this worker is busy. */
 void hand_ready(struct keep *k);
 
-/* All of them, when this worker ends. */
+/* All of them, when this worker ends; a queue without room is waited for. */
 void hand_all(struct keep *k);
 
 /* Takes one out of the queue. Returns its descriptor or -errno. */

@@ -80,6 +80,10 @@ enum body_state {
     BODY_BROKEN,       /* protocol error or end of file */
 };
 
+/* Goes up with each change of struct request and what is in it: after a change
+ * of versions, workers of both share a queue. */
+enum { REQUEST_LAYOUT = 1 };
+
 struct request {
     int32_t fd;   /* -1: none under way */
     int32_t wire; /* the same connection, as the serving child's table knows it */
@@ -110,7 +114,8 @@ struct request {
     uint32_t head_len; /* bytes of bytes_out that were the answer's header */
     uint64_t number;
     uint16_t status; /* of the answer, for the access log; 0 = unknown */
-    uint16_t unused2[5];
+    uint16_t layout; /* of one that was put aside: REQUEST_LAYOUT of who did so */
+    uint16_t unused2[4];
     struct fcgi_parser parser;
     struct params_known known;
 };
@@ -164,10 +169,10 @@ struct keep {
     int32_t own[KEEP_OWN]; /* descriptors of the engine; -1 where there is none */
     int32_t top_fd;        /* highest descriptor that was ever a connection */
     int32_t unused;
-    int32_t more_new; /* there was a new connection at the last look */
-    int32_t took_new; /* the last turn was a new connection's */
-    uint32_t turns;   /* since the last look for new connections */
-    uint32_t unused2;
+    int32_t more_new;   /* there was a new connection at the last look */
+    int32_t took_new;   /* the last turn was a new connection's */
+    uint32_t turns;     /* since the last look for new connections */
+    uint32_t woken_for; /* the request during which a wake-up was passed on */
     uint32_t ready_at;
     uint32_t ready_count;
     uint32_t rpos;

@@ -9,7 +9,8 @@
 #include "keep.h"
 #include "text.h"
 
-/* Starts a line of level 'D', 'I', 'W' or 'E' in the keep's text buffer. */
+/* Starts a line of level 'D', 'I', 'W', 'E' or 'C' (an error, and the
+ * supervisor counts it as a crash) in the keep's text buffer. */
 struct text report_start(struct keep *k, char level);
 /* … naming the current request: "w1-000012 GET /path: ". */
 struct text report_request(struct keep *k, char level);

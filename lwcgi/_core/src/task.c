@@ -10,6 +10,22 @@
 enum { KCMP_VM = 1 }; /* <linux/kcmp.h> */
 enum { SWEEP_ROUNDS = 1000, DEATH_MS = 5000 };
 
+int task_crashed(const struct ending *how)
+{
+    switch (how->status) {
+    case SIGSEGV:
+    case SIGBUS:
+    case SIGILL:
+    case SIGFPE:
+    case SIGTRAP:
+    case SIGSYS:
+    case SIGABRT:
+        return how->code == CLD_KILLED || how->code == CLD_DUMPED;
+    default:
+        return 0;
+    }
+}
+
 int task_reap(int pid, struct ending *how)
 {
     siginfo_t info = {0};

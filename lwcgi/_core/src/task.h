@@ -17,6 +17,9 @@ struct ending {
     int status; /* exit code or signal */
 };
 
+/* Was it a signal of the kind that faults and the C library's checks send? */
+int task_crashed(const struct ending *how);
+
 /* Waits for a child that is dead or about to be. Returns 0 or -errno. */
 int task_reap(int pid, struct ending *how);
 
