@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from .errors import ConfigError
@@ -17,6 +17,9 @@ from .errors import ConfigError
 ENGINES = ("auto", "rewind", "fork", "none")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 MOST_ADDRESSES = 16
+MOST_WORKERS = 1024
+AT_START = ("bind", "allow_remote", "backlog", "log_level", "access_log")
+"""Settings that a reload leaves as they were."""
 ALLOWANCES = ("thread", "socket", "pipe", "event", "shared-mapping", "file")
 
 _SIZE_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -78,6 +81,10 @@ class Settings:
         warmup: paths requested before freezing; empty for none.
         timeout: seconds one request may take; 0 for no limit.
         graceful_timeout: seconds that requests get to end when stopping.
+        startup_timeout: seconds from the start of loading until all workers are ready; 0 for no
+            limit.
+        snapshot_max_age: seconds after which the application is loaded again; 0 for never.
+        snapshot_max_crashes: crashed requests after which it is; 0 for never.
         max_request_memory: bytes of address space a request may add; 0 for no limit.
         max_params: bytes of FastCGI parameters of one request.
         max_body: bytes of one request body.
@@ -106,6 +113,9 @@ class Settings:
     warmup: tuple[str, ...] = ("/",)
     timeout: float = 30.0
     graceful_timeout: float = 30.0
+    startup_timeout: float = 300.0
+    snapshot_max_age: float = 24 * 3600.0
+    snapshot_max_crashes: int = 100
     max_request_memory: int = 0
     max_params: int = 128 << 10
     max_body: int = 1 << 30
@@ -132,10 +142,20 @@ class Settings:
         _check_choice("log-level", self.log_level, LOG_LEVELS)
         for name in self.allow:
             _check_choice("allow", name, ALLOWANCES)
-        _check_range("workers", self.workers, 1, 1024)
+        _check_range("workers", self.workers, 1, MOST_WORKERS)
         _check_range("backlog", self.backlog, 1, 1 << 20)
+        _check_range("snapshot-max-crashes", self.snapshot_max_crashes, 0, 1 << 31)
         # The lower bound is what a plain request of nginx needs.
         _check_range("max-params", self.max_params, 4096, 64 << 20)
+
+    def as_at_start(self, before: Settings) -> tuple[Settings, list[str]]:
+        """Return these settings with what only a restart can change as it was *before*.
+
+        Also returns the names of the options that have changed in vain.
+        """
+        changed = [name for name in AT_START if getattr(self, name) != getattr(before, name)]
+        kept = replace(self, **{name: getattr(before, name) for name in changed})
+        return kept, [name.replace("_", "-") for name in changed]
 
     def to_json(self) -> str:
         """Return the settings as one JSON object; `from_json` reads it back."""

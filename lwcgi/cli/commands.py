@@ -13,9 +13,10 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from .. import __version__
+from .. import __version__, config
 from ..errors import ConfigError, GateError, LwcgiError
 from ..supervisor import machine, sockets
+from ..supervisor.handover import Handover
 from ..supervisor.logs import Log, escape
 from ..supervisor.master import Master
 from . import nginx, options
@@ -43,12 +44,29 @@ def cli() -> None:
 def run(app: str | None, no_warmup: bool, **values: Any) -> None:
     """Serve the application MODULE:CALLABLE until a signal stops it.
 
-    SIGTERM and SIGQUIT let requests end, SIGINT does not. Every option can also be given as
+    SIGTERM and SIGQUIT let requests end, SIGINT does not. SIGHUP loads the application again,
+    SIGUSR2 lwcgi itself; SIGTTIN and SIGTTOU mean one worker more or less. Every option can also be given as
     an environment variable (LWCGI_BIND for --bind) or in lwcgi.toml (bind = "unix:/run/a").
     """
     machine.refuse_unsupported()
     settings = options.settings(app, no_warmup, values)
-    Master(settings, Log(level=settings.log_level)).run()
+    left = click.get_current_context().find_object(Handover)
+    Master(settings, Log(level=settings.log_level), reread=_reread, left=left).run()
+
+
+def _reread() -> config.Settings:
+    """Return the settings that the same command line makes by now.
+
+    Raises:
+        ConfigError: a variable or the configuration file is wrong.
+    """
+    try:
+        # The group has no options: what follows the command's name is the command's.
+        with run.make_context("run", sys.argv[2:]) as context:
+            values = dict(context.params)
+            return options.settings(values.pop("app"), values.pop("no_warmup"), values)
+    except click.ClickException as error:
+        raise ConfigError(error.format_message(), "correct it, and reload again") from error
 
 
 @cli.command(epilog=_EXIT_CODES)
@@ -123,7 +141,8 @@ def main() -> None:
 
 def _main() -> int:
     try:
-        cli.main(prog_name="lwcgi", standalone_mode=False)
+        left = Handover.take(os.environ)
+        cli.main(prog_name="lwcgi", standalone_mode=False, obj=left)
     except LwcgiError as error:
         _explain(error)
         return error.exit_code

@@ -105,6 +105,24 @@ _SERVING = (
     _option("timeout", "Time for one request; 0 for no limit.", **_DURATION, default="30s"),
     _option("graceful-timeout", "Time for requests to end at a stop.", **_DURATION, default="30s"),
     _option(
+        "startup-timeout",
+        "Time until the application is loaded and all workers are ready; 0 for no limit.",
+        **_DURATION,
+        default="5m",
+    ),
+    _option(
+        "snapshot-max-age",
+        "Load the application again after this time; 0 for never.",
+        **_DURATION,
+        default="24h",
+    ),
+    _option(
+        "snapshot-max-crashes",
+        "Load it again after so many crashed requests; 0 for never.",
+        type=int,
+        default=_DEFAULTS["snapshot_max_crashes"],
+    ),
+    _option(
         "after-response-timeout",
         "Time for after_response hooks.",
         **_DURATION,

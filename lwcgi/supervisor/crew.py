@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The workers of a snapshot process: forked from its frozen state, watched, replaced, stopped.
+"""The workers of a snapshot process: forked from its frozen state, watched and replaced.
 
 Nothing here installs a signal handler: a worker must see signals as the application left
 them. Deaths arrive through pidfds, orders and the master's death through the control socket.
@@ -8,6 +8,7 @@ them. Deaths arrive through pidfds, orders and the master's death through the co
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import select
 import signal
@@ -16,15 +17,13 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from .._core import EXIT_REPLACE
 from ..errors import BY_EXIT_CODE, ApplicationError, EngineError, GateError, LwcgiError
 from . import processes, wire
-from .backoff import Backoff
+from .ending import QUICK_SECONDS, Ending
+from .slot import Slot
 
-# How long workers get after SIGINT before they are killed.
-QUICK_SECONDS = 2.0
 # A zombie nobody announced (an orphan of a worker) is collected after this long.
 _TICK_SECONDS = 1.0
 _TRIES_AT_START = 3
@@ -32,25 +31,11 @@ _HOPELESS = (ApplicationError.exit_code, GateError.exit_code, EngineError.exit_c
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 
 
-@dataclass
-class _Slot:
-    """One worker's place: its present process, if any, and when the next one is due."""
-
-    number: int
-    pid: int = 0
-    pidfd: int = -1
-    ready_fd: int = -1
-    ready: bool = False
-    started: float = 0.0
-    due: float = 0.0
-    backoff: Backoff = field(default_factory=Backoff)
-
-
 class Crew:
     """The workers.
 
     Parameters:
-        count: how many there are.
+        count: how many there are at first.
         serve: runs in a new worker with its number, the descriptor it announces itself on,
             and a function to call once it serves; returns the worker's exit code.
         log: takes level and text.
@@ -70,16 +55,16 @@ class Crew:
         self._log = log
         self._control = control
         self._graceful_timeout = graceful_timeout
-        self._slots = [_Slot(number) for number in range(1, count + 1)]
+        self._slots: list[Slot] = []
+        self._leaving: list[Ending] = []
         # Helpers that the application started while it was loaded stay.
         self._kept = {process.pid for process in processes.members(os.getsid(0))}
         self._owner = os.getpid()
         self._complete = False
         self._failures = 0
         self._failure: LwcgiError | None = None
-        # What is left to do in a stop: (signal, seconds until the next step).
-        self._steps: list[tuple[int, float]] | None = None
-        self._step_at = 0.0
+        self._end: Ending | None = None  # of all of them
+        self._resize(count)
 
     def run(self) -> None:
         """Serve until told to stop, or until the master is gone.
@@ -89,7 +74,7 @@ class Crew:
         """
         self._tell(wire.frozen())
         try:
-            while self._steps is None or any(slot.pid for slot in self._slots):
+            while self._end is None or not self._end.over:
                 self._fork_due()
                 self._wait()
                 self._step()
@@ -100,10 +85,10 @@ class Crew:
 
     def _fork_due(self) -> None:
         for slot in self._slots:
-            if self._steps is None and not slot.pid and slot.due <= time.monotonic():
+            if self._end is None and not slot.pid and slot.due <= time.monotonic():
                 self._fork(slot)
 
-    def _fork(self, slot: _Slot) -> None:
+    def _fork(self, slot: Slot) -> None:
         slot.started, slot.ready = time.monotonic(), False
         ready, announce = os.pipe()
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
@@ -182,9 +167,8 @@ class Crew:
 
     def _patience(self) -> float:
         """Return the seconds until something is due."""
-        due = [slot.due for slot in self._slots if not slot.pid] if self._steps is None else []
-        if self._steps:
-            due.append(self._step_at)
+        due = [slot.due for slot in self._slots if not slot.pid] if self._end is None else []
+        due += [moment for ending in self._endings() if (moment := ending.due()) is not None]
         now = time.monotonic()
         return max(0.0, min([_TICK_SECONDS, *(moment - now for moment in due)]))
 
@@ -199,19 +183,25 @@ class Crew:
             self._stop(quick=True)  # the master is gone
         else:
             message = wire.unpack_message(datagram)
+            workers = message.get("workers")
             if message.get("command") == "stop":
                 self._stop(quick=bool(message.get("quick")))
+            elif message.get("command") == "resize" and isinstance(workers, int):
+                self._resize(workers)
 
-    def _heard(self, slot: _Slot) -> None:
+    def _heard(self, slot: Slot) -> None:
         slot.ready = bool(os.read(slot.ready_fd, 1))
         os.close(slot.ready_fd)
         slot.ready_fd = -1
         if slot.ready:
             self._failures = 0
-        if not self._complete and all(slot.ready for slot in self._slots):
+        self._tell_when_complete()
+
+    def _tell_when_complete(self) -> None:
+        staying = [slot for slot in self._slots if not slot.leaving]
+        if not self._complete and all(slot.ready for slot in staying):
             self._complete = True
-            pids = [slot.pid for slot in self._slots]
-            self._tell(wire.ready(pids))
+            self._tell(wire.ready([slot.pid for slot in staying]))
 
     def _tell(self, message: bytes) -> None:
         try:
@@ -236,15 +226,18 @@ class Crew:
         if orphans:
             self._kill_orphans()
 
-    def _ended(self, slot: _Slot, status: int) -> None:
+    def _ended(self, slot: Slot, status: int) -> None:
         if slot.ready_fd >= 0:  # it may have got ready and died since
             self._heard(slot)
         os.close(slot.pidfd)
         pid, slot.pid, slot.pidfd = slot.pid, 0, -1
         self._died(slot, f"(pid {pid}) {processes.describe(status)}", status)
 
-    def _died(self, slot: _Slot, how: str, status: int) -> None:
-        if self._steps is not None:
+    def _died(self, slot: Slot, how: str, status: int) -> None:
+        if slot.leaving:
+            self._slots.remove(slot)
+            return
+        if self._end is not None:
             return
         if slot.ready and os.waitstatus_to_exitcode(status) == EXIT_REPLACE:
             # It asked for it, and has said why.
@@ -260,7 +253,8 @@ class Crew:
                     f"worker {slot.number} {how} before it was ready",
                     "the log lines above say what happened; --log-level debug says more",
                 )
-                self._stop(quick=True)
+                # Those that got ready may have requests already.
+                self._stop(quick=False)
                 return
         slot.ready = False
         now = time.monotonic()
@@ -279,28 +273,37 @@ class Crew:
         ]
         processes.send(orphans, signal.SIGKILL)
 
+    def _resize(self, count: int) -> None:
+        """Have *count* workers: new ones are forked when due, the last ones leave gracefully."""
+        staying = [slot for slot in self._slots if not slot.leaving]
+        for slot in staying[max(count, 1) :]:
+            slot.leaving = True
+            if slot.pid:
+                self._leaving.append(Ending([slot], False, self._graceful_timeout))
+            else:
+                self._slots.remove(slot)
+        taken = {slot.number for slot in self._slots}
+        numbers = (number for number in itertools.count(1) if number not in taken)
+        self._slots += map(Slot, itertools.islice(numbers, max(0, count - len(staying))))
+        if staying:
+            self._tell_when_complete()
+
     def _stop(self, quick: bool) -> None:
-        last = [(signal.SIGINT, QUICK_SECONDS), (signal.SIGKILL, QUICK_SECONDS)]
-        if self._steps is None:
-            self._steps = [*([] if quick else [(signal.SIGTERM, self._graceful_timeout)]), *last]
-            self._step_at = time.monotonic()
-        elif quick and len(self._steps) == len(last):  # in the middle of a graceful stop
-            self._step_at = time.monotonic()
+        if self._end is None:
+            self._end = Ending(self._slots, quick, self._graceful_timeout)
+        elif quick:
+            self._end.hurry()
+
+    def _endings(self) -> list[Ending]:
+        return [self._end] if self._end else self._leaving
 
     def _step(self) -> None:
-        """Take the stop's next step when it is due."""
-        if not self._steps or time.monotonic() < self._step_at:
-            return
-        number, seconds = self._steps.pop(0)
-        left = [slot for slot in self._slots if slot.pid]
-        if left and number == signal.SIGKILL:
-            self._log("warning", f"{len(left)} workers did not end in time and are killed")
-        for slot in left:
-            try:
-                signal.pidfd_send_signal(slot.pidfd, number)
-            except ProcessLookupError:
-                pass
-        self._step_at = time.monotonic() + seconds
+        """Take the next steps of endings that are due."""
+        for ending in self._endings():
+            killed = ending.step()
+            if killed:
+                self._log("warning", f"{killed} workers did not end in time and are killed")
+        self._leaving = [ending for ending in self._leaving if not ending.over]
 
     def _kill_everything(self) -> None:
         """Leave no process of our session behind."""

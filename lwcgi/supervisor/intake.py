@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..errors import ConfigError
 from . import wire
@@ -22,17 +22,27 @@ class Intake:
 
     Parameters:
         log: where everything goes.
+        inherited: the `descriptors` of the same, in the program that ran in this process before.
     """
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, inherited: Sequence[int] = ()) -> None:
         self._log = log
         self._lines = Lines()
         self.speaker = 0
         """Pid that output is attributed to: the present snapshot process."""
-        self._events, self._events_in = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.on_crash: Callable[[], None] = lambda: None
+        """Called when a log line says that a signal killed a request's process."""
+        if inherited:
+            events, events_in, self._output, self._output_in = inherited
+            self._events, self._events_in = (
+                socket.socket(fileno=events),
+                socket.socket(fileno=events_in),
+            )
+        else:
+            self._events, self._events_in = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self._output, self._output_in = os.pipe()
         self._events.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self._events.setblocking(False)
-        self._output, self._output_in = os.pipe()
         os.set_blocking(self._output, False)
         self.access_log = -1
         """Descriptor of the access log; -1 for none."""
@@ -46,6 +56,10 @@ class Intake:
     def output(self) -> int:
         """Descriptor for what the application prints."""
         return self._output_in
+
+    def descriptors(self) -> list[int]:
+        """Return what the next program in this process needs to take in the same."""
+        return [self._events.fileno(), self.events, self._output, self._output_in]
 
     def open_access_log(self, path: str | None) -> None:
         """Open the access log: a file's *path*, ``-`` for standard output, None for none.
@@ -100,6 +114,8 @@ class Intake:
                 return
             if not datagram:
                 return
+            if wire.tells_crash(datagram):
+                self.on_crash()
             level, text = wire.unpack_line(datagram)
             pid = _CREDENTIALS.unpack(extras[0][2])[0] if extras else 0
             self._log.write(level, text, pid)

@@ -12,10 +12,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .. import __version__
 from ..config import Settings
 from . import processes, wire
-from .signals import WATCHED
+from .signals import held_back
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 # Loaded here and not in the snapshot process: ctypes may leave a mapping behind.
@@ -28,7 +30,16 @@ def become_subreaper() -> None:
     Raises:
         OSError: the kernel refuses.
     """
-    if _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent() -> None:
+    """Have this process killed when the one that made it ends (PR_SET_PDEATHSIG, prctl(2))."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, value, 0, 0, 0) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
 
@@ -42,74 +53,91 @@ class Descriptors:
         events: where it and its workers send log lines.
         output: standard output and error of application code.
         access_log: where the workers write the access log; -1 for nowhere.
+        queue: sending and receiving end of the queue of connections, which all workers share.
     """
 
     listeners: Sequence[int]
     events: int
     output: int
     access_log: int
+    queue: tuple[int, int]
+
+    def inherited(self) -> list[int]:
+        """Return those that keep their number in the snapshot process."""
+        log = [self.access_log] if self.access_log >= 0 else []
+        return [self.events, *self.listeners, *self.queue, *log]
 
 
 class Snapshot:
     """A running snapshot process.
 
     Parameters:
-        settings: what it is to load.
-        descriptors: what it inherits.
-        check: load and freeze, report, and end.
-
-    Raises:
-        OSError: no process or no socket could be made.
+        pid: its pid; it is a child of ours.
+        control: our end of its control socket.
+        process: for one that was started here.
     """
 
-    def __init__(self, settings: Settings, descriptors: Descriptors, check: bool) -> None:
-        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.control.setblocking(False)
-        start = wire.pack_message(
+    def __init__(
+        self, pid: int, control: socket.socket, process: subprocess.Popen[bytes] | None = None
+    ) -> None:
+        self.pid = pid
+        self.control = control
+        self._process = process
+
+    @classmethod
+    def start(cls, settings: Settings, descriptors: Descriptors, check: bool) -> Snapshot:
+        """Start one.
+
+        Parameters:
+            settings: what it is to load.
+            descriptors: what it inherits.
+            check: load and freeze, report, and end.
+
+        Raises:
+            OSError: no process or no socket could be made.
+        """
+        control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        control.setblocking(False)
+        order = wire.pack_message(
             {
+                "version": __version__,
                 "settings": settings.to_json(),
                 "listeners": list(descriptors.listeners),
                 "events": descriptors.events,
                 "access_log": descriptors.access_log,
+                "queue": list(descriptors.queue),
                 "check": check,
             }
         )
-        inherited = [theirs.fileno(), descriptors.events, *descriptors.listeners]
-        if descriptors.access_log >= 0:
-            inherited.append(descriptors.access_log)
-        # Between fork and exec our handlers would still write to our wake-up socket.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
-
-        def prepare() -> None:
-            become_subreaper()
-            for number in WATCHED:
-                signal.signal(number, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
         try:
-            self.control.send(start)
-            self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-P",
-                    "-m",
-                    "lwcgi.supervisor.snapshot",
-                    str(theirs.fileno()),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=descriptors.output,
-                stderr=descriptors.output,
-                pass_fds=inherited,
-                start_new_session=True,
-                preexec_fn=prepare,
-            )
+            control.send(order)
+            with held_back() as restore:
+
+                def prepare() -> None:
+                    become_subreaper()
+                    restore()
+
+                process = subprocess.Popen(
+                    [
+                        sys.executable,
+                        "-P",
+                        "-m",
+                        "lwcgi.supervisor.snapshot",
+                        str(theirs.fileno()),
+                    ],
+                    stdin=subprocess.DEVNULL,
+                    stdout=descriptors.output,
+                    stderr=descriptors.output,
+                    pass_fds=[theirs.fileno(), *descriptors.inherited()],
+                    start_new_session=True,
+                    preexec_fn=prepare,
+                )
         except BaseException:
-            self.control.close()
+            control.close()
             raise
         finally:
             theirs.close()
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        self.pid = self._process.pid
+        return cls(process.pid, control, process)
 
     def receive(self) -> list[dict[str, object]] | None:
         """Return the messages that have arrived; None at the end; never waits."""
@@ -127,14 +155,27 @@ class Snapshot:
 
     def stop(self, quick: bool) -> None:
         """Ask it to stop its workers and end."""
+        self._order(wire.stop(quick))
+
+    def resize(self, workers: int) -> None:
+        """Ask it to have so many workers."""
+        self._order(wire.resize(workers))
+
+    def _order(self, message: bytes) -> None:
         try:
-            self.control.send(wire.pack_message({"command": "stop", "quick": quick}))
+            self.control.send(message)
         except OSError:
             pass  # its end is on the way, or the deadline of the stop gets it
 
+    def send(self, number: int) -> None:
+        """Send the signal *number* to the process itself."""
+        if (found := processes.look_up(self.pid)) is not None:
+            processes.send([found], number)
+
     def reaped(self, status: int) -> None:
         """Note that it was waited for, with this wait *status* (waitpid(2))."""
-        self._process.returncode = os.waitstatus_to_exitcode(status)
+        if self._process is not None:
+            self._process.returncode = os.waitstatus_to_exitcode(status)
         self.control.close()
 
     def interrupt_orphans(self) -> None:

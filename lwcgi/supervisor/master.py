@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The master: owns addresses, log and signals; keeps one snapshot process going.
+"""The master: owns addresses, log and signals; keeps the gateway going.
 
 It never runs application code, and takes whatever reaches it from there for untrusted text.
 """
@@ -9,39 +9,26 @@ from __future__ import annotations
 import os
 import selectors
 import signal
+import socket
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 
 from .. import __version__
 from ..config import Settings
-from ..errors import BY_EXIT_CODE, ApplicationError, EngineError, LwcgiError
-from . import machine, processes
-from .backoff import Backoff
-from .crew import QUICK_SECONDS
+from . import machine
+from .generation import Generation
+from .handover import Handover, Heir, note_listeners
 from .intake import Intake
 from .launch import Descriptors, Snapshot, become_subreaper
 from .logs import Log
+from .reexec import Reexec
 from .signals import Signals
 from .sockets import Listener, parse
+from .succession import Succession
 
-# What a snapshot process may take to end beyond the time its workers get.
-_MARGIN_SECONDS = 5.0
-# How often the end of a dead snapshot process's workers is looked for.
-_GLANCE_SECONDS = 0.05
-
-
-@dataclass
-class _Generation:
-    """One snapshot process and what is known of it."""
-
-    snapshot: Snapshot
-    started: float
-    heard: bool = True  # its messages are listened for
-    leads: bool = False  # workers, and takes orders
-    failure: LwcgiError | None = None
-    ended: int | None = None  # its wait status
-    patience: float = 0.0  # moment when what it left behind is killed
+# As much as the kernel allows without privileges (net.core.wmem_max, socket(7)).
+_QUEUE_BYTES = 1 << 20
 
 
 class Master:
@@ -51,25 +38,33 @@ class Master:
         settings: what to serve, and how.
         log: the server's log.
         check: only load and freeze the application, then end.
+        reread: returns the settings as they are configured by now, for a reload.
+        left: what another lwcgi has left to this one, in this process.
     """
 
-    def __init__(self, settings: Settings, log: Log, check: bool = False) -> None:
-        engine, self._why = machine.choose(settings.engine)
-        self._settings = replace(settings, engine=engine.name)
+    def __init__(
+        self,
+        settings: Settings,
+        log: Log,
+        check: bool = False,
+        reread: Callable[[], Settings] | None = None,
+        left: Handover | None = None,
+    ) -> None:
+        self._engine, self._why = machine.choose(settings.engine)
+        self._settings = settings
         self._log = log
         self._check = check
+        self._left = left
         self._selector = selectors.DefaultSelector()
-        self._intake = Intake(log)
-        self._listeners: list[Listener] = []
-        self._generation: _Generation | None = None
-        self._backoff = Backoff()
-        self._start_at: float | None = None
+        self._intake = Intake(log, left.intake if left else ())
+        self._queue = _open_queue(left.queue if left else None)
+        self._listeners: list[Listener] = left.open_listeners() if left else []
+        self._succession = Succession(settings, self._launch, log.write, self._selector, check)
+        self._succession.reread = reread
+        self._succession.on_end = self._on_end
+        self._intake.on_crash = self._succession.freshness.crashed
+        self._reexec = Reexec(self._leave, log.write)
         self._notes: list[str] | None = None
-        self._was_ready = False
-        self._stopping = False
-        self._quick = False
-        self._kill_at = 0.0
-        self._over = False
         # A shell that is closed sends SIGHUP; a service manager means "reload" by it.
         self._in_terminal = os.isatty(0)
 
@@ -86,113 +81,153 @@ class Master:
             stack.callback(self._selector.close)
             self._signals = stack.enter_context(Signals())
             stack.callback(self._intake.close)
+            stack.callback(self._close_queue)
+            if self._left and self._left.trial:
+                self._intake.open_access_log(self._settings.access_log)
+                return None
             stack.callback(self._close_listeners)
             if not self._check:
                 self._open()
             self._selector.register(self._signals, selectors.EVENT_READ, self._on_signals)
             for fd, take in self._intake.sources():
                 self._selector.register(fd, selectors.EVENT_READ, take)
-            stack.callback(self._kill_generation)
-            self._start()
-            while not self._over:
+            stack.callback(self._succession.kill)
+            self._begin()
+            while not self._is_over():
                 for key, _ in self._selector.select(self._patience()):
                     key.data()
                 self._tick()
+            if not self._check:
+                self._log.write("info", "stopped")
         return self._notes
 
     def _open(self) -> None:
-        settings = self._settings
-        for text in settings.bind:
-            self._listeners.append(Listener(parse(text), settings.backlog, settings.allow_remote))
+        settings, left = self._settings, self._left
+        if not left:
+            for text in settings.bind:
+                self._listeners.append(
+                    Listener(parse(text), settings.backlog, settings.allow_remote)
+                )
         self._intake.open_access_log(settings.access_log)
         addresses = ", ".join(str(listener.address) for listener in self._listeners)
-        self._log.write("info", f"lwcgi {__version__}, listening on {addresses}")
-        self._log.write("info", f"engine {settings.engine}, {self._why}")
+        after = f", taking over from {left.version}" if left else ""
+        self._log.write("info", f"lwcgi {__version__}{after}, listening on {addresses}")
+        self._log.write("info", f"engine {self._engine.name}, {self._why}")
 
-    def _close_listeners(self) -> None:
-        for listener in self._listeners:
-            listener.close()
+    def _begin(self) -> None:
+        left, succession = self._left, self._succession
+        if not left:
+            succession.begin()
+            return
+        if list(self._settings.bind) != left.bind:
+            self._log.write("warning", "--bind has changed: that takes a restart")
+        if self._settings.workers == left.configured:
+            succession.workers = left.workers
+        succession.was_ready = True
+        for heir in left.heirs:
+            generation = heir.generation(self._settings)
+            succession.adopt(generation)
+            if heir.serves:
+                succession.serving = generation
+        # Whoever died on the way told the program before.
+        self._reap()
+        succession.load("SIGUSR2")
 
-    def _start(self) -> None:
-        """Start a snapshot process."""
-        self._start_at = None
+    def _launch(self, settings: Settings) -> Snapshot:
         descriptors = Descriptors(
             listeners=[listener.fileno() for listener in self._listeners],
             events=self._intake.events,
             output=self._intake.output,
             access_log=self._intake.access_log,
+            queue=(self._queue[0].fileno(), self._queue[1].fileno()),
         )
-        try:
-            snapshot = Snapshot(self._settings, descriptors, self._check)
-        except OSError as error:
-            if not self._was_ready:
-                raise EngineError(
-                    f"cannot start a process: {error.strerror}",
-                    "raise the limits on processes and memory",
-                ) from error
-            self._retry(f"cannot start the snapshot process: {error.strerror}", 0.0)
-            return
-        self._generation = _Generation(snapshot, time.monotonic())
+        snapshot = Snapshot.start(settings, descriptors, self._check)
         self._intake.speaker = snapshot.pid
-        self._selector.register(snapshot.control, selectors.EVENT_READ, self._on_message)
+        return snapshot
+
+    def _leave(self) -> Handover:
+        """Return what the program that is to follow needs."""
+        succession = self._succession
+        return Handover(
+            bind=list(self._settings.bind),
+            listeners=note_listeners(self._listeners),
+            queue=[end.fileno() for end in self._queue],
+            intake=self._intake.descriptors(),
+            workers=succession.workers,
+            configured=succession.settings.workers,
+            heirs=[Heir.of(one, one is succession.serving) for one in succession.generations],
+        )
+
+    def _close_listeners(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+
+    def _close_queue(self) -> None:
+        for end in self._queue:
+            end.close()
+
+    def _is_over(self) -> bool:
+        done = self._succession.stopping or (self._check and self._notes is not None)
+        return done and not self._succession.generations
 
     def _patience(self) -> float | None:
         """Return the seconds until something is due; None when nothing is."""
-        due = [moment for moment in (self._start_at, self._kill_at) if moment]
-        if self._generation and self._generation.ended is not None:
-            return _GLANCE_SECONDS
-        return max(0.0, min(due) - time.monotonic()) if due else None
+        due = self._reexec.due()
+        waits = [] if due is None else [max(0.0, due - time.monotonic())]
+        if (patience := self._succession.patience()) is not None:
+            waits.append(patience)
+        return min(waits, default=None)
 
     def _tick(self) -> None:
-        now = time.monotonic()
-        generation = self._generation
-        if generation and generation.ended is not None:
-            self._clean_up(generation, generation.ended)
-        elif generation and self._kill_at and now >= self._kill_at:
-            self._kill_at = 0.0
-            self._log.write("warning", "the workers did not end in time and are killed")
-            self._kill_generation()
-        elif self._start_at is not None and now >= self._start_at:
-            self._start()
+        succession, reexec = self._succession, self._reexec
+        reexec.tick()
+        if succession.stopping:
+            reexec.wanted = reexec.passed = False
+        elif (reexec.wanted or reexec.passed) and succession.is_movable():
+            if reexec.passed:
+                self._intake.drain()
+                reexec.execute()
+            else:
+                reexec.try_out()
+        succession.held = reexec.wanted or reexec.pending
+        succession.tick()
 
     def _on_signals(self) -> None:
+        succession = self._succession
         for number in self._signals.arrived():
+            name = signal.Signals(number).name
             if number in (signal.SIGTERM, signal.SIGQUIT):
-                self._stop(quick=False, name=signal.Signals(number).name)
+                self._stop(quick=False, name=name)
             elif number == signal.SIGINT:
-                self._stop(quick=True, name="SIGINT")
-            elif number == signal.SIGHUP and self._in_terminal:
-                self._stop(quick=False, name="SIGHUP")
+                self._stop(quick=True, name=name)
+            elif number == signal.SIGHUP and self._in_terminal and not os.isatty(0):
+                self._stop(quick=False, name=name)  # the terminal was closed
             elif number == signal.SIGHUP:
-                self._log.write(
-                    "warning", "SIGHUP: this version cannot reload; restart the service instead"
-                )
+                succession.load(name, reread=True)
+            elif number == signal.SIGTTIN:
+                succession.resize(1, name)
+            elif number == signal.SIGTTOU:
+                succession.resize(-1, name)
+            elif number == signal.SIGUSR2:
+                self._execute_anew()
             elif number == signal.SIGCHLD:
                 self._reap()
 
-    def _stop(self, quick: bool, name: str) -> None:
-        """Begin to stop; a quick order makes a graceful stop quick, and a quick stop instant."""
-        generation = self._generation
-        at_once = self._quick and quick
-        if self._stopping and not quick:
+    def _execute_anew(self) -> None:
+        if self._check or self._succession.stopping or self._reexec.wanted:
             return
-        self._stopping, self._quick = True, self._quick or quick
-        self._start_at = None
-        self._close_listeners()
-        if generation is None:
-            self._over = True
-        elif not generation.leads or at_once:
-            self._log.write("info", f"{name}: stopping now")
-            self._kill_generation()
-        else:
-            grace = 0.0 if quick else self._settings.graceful_timeout
-            self._log.write("info", f"{name}: stopping {'quickly' if quick else 'gracefully'}")
-            generation.snapshot.stop(quick)
-            self._kill_at = time.monotonic() + grace + 2 * QUICK_SECONDS + _MARGIN_SECONDS
+        self._log.write("info", "SIGUSR2: lwcgi is executed anew")
+        self._reexec.wanted = True
 
-    def _kill_generation(self) -> None:
-        if self._generation:
-            self._generation.snapshot.kill_leftovers()
+    def _stop(self, quick: bool, name: str) -> None:
+        self._close_listeners()
+        # Nobody will take a connection from it any more: nobody shall wait for room in it.
+        try:
+            self._queue[1].shutdown(socket.SHUT_RD)
+        except OSError:
+            pass
+        self._reexec.abandon()
+        self._succession.stop(quick, name)
 
     def _reap(self) -> None:
         while True:
@@ -202,94 +237,22 @@ class Master:
                 return
             if pid == 0:
                 return
-            generation = self._generation
-            if generation and pid == generation.snapshot.pid and generation.ended is None:
-                self._on_message()
-                self._stop_hearing(generation)
-                generation.snapshot.reaped(status)
-                generation.snapshot.interrupt_orphans()
-                generation.ended = status
-                grace = QUICK_SECONDS if generation.leads and not self._quick else 0.0
-                generation.patience = time.monotonic() + grace
+            self._reexec.died(pid, status)
+            self._succession.died(pid, status)
 
-    def _on_message(self) -> None:
-        generation = self._generation
-        if generation is None:
-            return
-        messages = generation.snapshot.receive()
-        if messages is None:
-            # It is dying; or application code closed the socket, and it cannot be led any more.
-            self._stop_hearing(generation)
-            self._kill_at = self._kill_at or time.monotonic() + QUICK_SECONDS
-        for message in messages or []:
-            event = message.get("event")
-            if event == "frozen":
-                generation.leads = True
-            elif event == "ready":
-                self._was_ready = True
-                count = self._settings.workers
-                workers = f"{count} worker{'s' if count != 1 else ''}"
-                self._log.write("info", f"ready: {workers}, engine {self._settings.engine}")
-            elif event == "failed":
-                generation.failure = _error_from(message)
-            elif event == "checked":
-                notes = message.get("notes")
-                self._notes = [str(note) for note in notes] if isinstance(notes, list) else []
-
-    def _stop_hearing(self, generation: _Generation) -> None:
-        if generation.heard:
-            generation.heard = False
-            self._selector.unregister(generation.snapshot.control)
-
-    def _clean_up(self, generation: _Generation, status: int) -> None:
-        """Wait for the session of a dead snapshot process to be empty; then go on."""
-        now = time.monotonic()
-        # Its workers are stopping by themselves; give them their time.
-        if processes.members(generation.snapshot.pid):
-            if now >= generation.patience:
-                generation.snapshot.kill_leftovers()
-            if now < generation.patience + _MARGIN_SECONDS:
-                return
-            self._log.write("error", "processes are left that cannot be killed; see ps -ef")
+    def _on_end(self, generation: Generation) -> None:
         self._intake.drain()
-        self._generation = None
-        self._kill_at = 0.0
-        if self._stopping or (self._check and self._notes is not None):
-            self._over = True
-            if not self._check:
-                self._log.write("info", "stopped")
-            return
-        failure = generation.failure or _sudden_end(status, generation.leads)
-        if not self._was_ready:
-            raise failure
-        for text in (failure.traceback.rstrip(), failure.cause, failure.remedy):
-            if text:
-                self._log.write("error", text)
-        self._retry("the snapshot process is gone", now - generation.started)
-
-    def _retry(self, what: str, age: float) -> None:
-        delay = self._backoff.died(age)
-        when = f"in {delay:.1f} s" if delay else "now"
-        self._log.write("error", f"{what}; the application is loaded again {when}")
-        self._start_at = time.monotonic() + delay
+        if self._check:
+            self._notes = generation.notes
 
 
-def _error_from(message: dict[str, object]) -> LwcgiError:
-    code = message.get("exit_code")
-    kind = BY_EXIT_CODE.get(code, LwcgiError) if isinstance(code, int) else LwcgiError
-    cause, remedy, traceback = (
-        str(message.get(key, "")) for key in ("message", "remedy", "traceback")
-    )
-    return kind(cause, remedy, traceback)
-
-
-def _sudden_end(status: int, loaded: bool) -> LwcgiError:
-    if loaded:
-        return ApplicationError(
-            f"the snapshot process {processes.describe(status)}",
-            "if nobody ended it, the lines above or the kernel's log (dmesg) may say why",
-        )
-    return ApplicationError(
-        f"the process that loads the application {processes.describe(status)}",
-        "what it printed is above; python -X faulthandler -c 'import MODULE' may show more",
-    )
+def _open_queue(inherited: list[int] | None) -> tuple[socket.socket, socket.socket]:
+    """Return the sending and the receiving end of the queue of connections."""
+    if inherited:
+        send, receive = (socket.socket(fileno=fd) for fd in inherited)
+    else:
+        send, receive = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        send.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _QUEUE_BYTES)
+    for end in (send, receive):
+        end.setblocking(False)
+    return send, receive

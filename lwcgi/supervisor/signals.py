@@ -5,9 +5,20 @@ from __future__ import annotations
 
 import signal
 import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
-WATCHED = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+WATCHED = (
+    signal.SIGTERM,
+    signal.SIGQUIT,
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGUSR2,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+    signal.SIGCHLD,
+)
 
 
 class Signals:
@@ -22,9 +33,9 @@ class Signals:
         self._receive.setblocking(False)
         self._send.setblocking(False)
         self._wakeup = signal.set_wakeup_fd(self._send.fileno(), warn_on_full_buffer=False)
-        # Whoever started us may have had them blocked.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
         self._before = {number: signal.signal(number, _noted) for number in WATCHED}
+        # Whoever started us may have had them blocked; what came meanwhile arrives now.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -48,3 +59,23 @@ class Signals:
 
 def _noted(number: int, frame: FrameType | None) -> None:
     """Do nothing: the wake-up descriptor has got the number."""
+
+
+@contextmanager
+def held_back() -> Iterator[Callable[[], None]]:
+    """Hold the WATCHED signals back while a program is started.
+
+    Between fork and exec our handlers would still write to our wake-up socket. Yields what the
+    new process calls in between: it puts everything back as whoever started us had it.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
+
+    def restore() -> None:
+        for number in WATCHED:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    try:
+        yield restore
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

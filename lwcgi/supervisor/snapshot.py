@@ -7,6 +7,7 @@ socket; everything else comes with the first message on it.
 
 from __future__ import annotations
 
+import faulthandler
 import fcntl
 import gc
 import os
@@ -17,12 +18,11 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from socket import AF_UNIX, SOCK_SEQPACKET, socketpair
 from typing import TYPE_CHECKING
 
-from .. import _core, forkhooks, gate, hooks, loader, renew, warmup, worker
+from .. import __version__, _core, forkhooks, gate, hooks, loader, renew, warmup, worker
 from ..config import Settings
-from ..errors import ApplicationError, GateError, LwcgiError
+from ..errors import ApplicationError, EngineError, GateError, LwcgiError
 from . import machine, wire
 from .crew import Crew
 
@@ -45,16 +45,22 @@ class Orders:
 
     @classmethod
     def receive(cls, control: int) -> Orders:
-        """Read the orders, which the master sent before it started us; make what workers share."""
+        """Read the orders, which the master sent before it started us.
+
+        Raises:
+            EngineError: the master is another version of lwcgi.
+        """
         message = wire.unpack_message(os.read(control, wire.LARGEST_MESSAGE))
         if not message:
             sys.exit("lwcgi.supervisor.snapshot is started by `lwcgi run`, not by hand")
-        listeners = message["listeners"]
+        if message.get("version") != __version__:
+            raise EngineError(
+                f"lwcgi {__version__} is installed, but {message.get('version')} is running",
+                "send SIGUSR2 to the supervisor, so that it becomes the new version",
+            )
+        listeners, queue = message["listeners"], message["queue"]
         assert isinstance(listeners, list)
-        # Made before the application is imported: it may replace functions of the library.
-        queue = socketpair(AF_UNIX, SOCK_SEQPACKET)
-        for end in queue:
-            end.setblocking(False)
+        assert isinstance(queue, list)
         return cls(
             settings=Settings.from_json(str(message["settings"])),
             listeners=[int(fd) for fd in listeners],
@@ -62,8 +68,8 @@ class Orders:
             access_log=int(str(message["access_log"])),
             check=bool(message["check"]),
             control=control,
-            queue_send=queue[0].detach(),
-            queue_recv=queue[1].detach(),
+            queue_send=int(queue[0]),
+            queue_recv=int(queue[1]),
         )
 
     def descriptors(self) -> frozenset[int]:
@@ -74,7 +80,12 @@ class Orders:
 
 def main() -> None:
     """Be the snapshot process; ends it, never returns."""
-    orders = Orders.receive(int(sys.argv[1]))
+    control = int(sys.argv[1])
+    try:
+        orders = Orders.receive(control)
+    except LwcgiError as error:
+        _give_up(control, error)
+        sys.exit(error.exit_code)
     for fd in orders.descriptors() - {0, 1, 2}:
         os.set_inheritable(fd, False)
     _die_with_master(orders.control)
@@ -82,6 +93,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr] # no other is there yet
     sys.argv = ["lwcgi"]
+    # The master sends SIGABRT when loading takes too long.
+    faulthandler.enable()
     code = 0
     try:
         _work(orders)

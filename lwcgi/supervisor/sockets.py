@@ -81,7 +81,8 @@ class Listener:
     """
 
     def __init__(self, address: Address, backlog: int, allow_remote: bool) -> None:
-        self._made: tuple[int, int] | None = None
+        self.made: tuple[int, int] | None = None
+        """Device and inode of the socket file, where it is ours to remove."""
         if address.path:
             self.socket = self._listen_unix(address, backlog)
             self.address = address
@@ -91,18 +92,32 @@ class Listener:
             self.address = Address(host=host, port=port)
         self.socket.setblocking(False)
 
+    @classmethod
+    def inherit(cls, address: Address, fd: int, made: tuple[int, int] | None) -> Listener:
+        """Return the listener that another one with these properties was.
+
+        Raises:
+            OSError: *fd* is no socket.
+        """
+        listener = cls.__new__(cls)
+        listener.socket = socket.socket(fileno=fd)
+        listener.address = address
+        listener.made = made
+        listener.socket.setblocking(False)
+        return listener
+
     def fileno(self) -> int:
         """Return the socket's descriptor."""
         return self.socket.fileno()
 
     def close(self) -> None:
         """Stop listening here and unlink the socket file, if it is still the one we made."""
-        if self._made is not None and _identity(self.address.path) == self._made:
+        if self.made is not None and _identity(self.address.path) == self.made:
             try:
                 os.unlink(self.address.path)
             except OSError:
                 pass
-        self._made = None
+        self.made = None
         self.socket.close()
 
     def _listen_unix(self, address: Address, backlog: int) -> socket.socket:
@@ -115,7 +130,7 @@ class Listener:
                     listener.bind(address.path)
                 finally:
                     os.umask(before)
-                self._made = _identity(address.path)
+                self.made = _identity(address.path)
                 listener.listen(backlog)
         except OSError as error:
             listener.close()

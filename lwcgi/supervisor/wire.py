@@ -15,7 +15,8 @@ LARGEST_LINE = 4096
 # Characters; each may take six bytes in JSON, and all must fit one message.
 _LONGEST_SENTENCE, _LONGEST_TRACEBACK, _MOST_NOTES = 4096, 12 << 10, 5
 
-_LETTERS = {b"D": "debug", b"I": "info", b"W": "warning", b"E": "error"}
+# C: an error too, the crash of a request.
+_LETTERS = {b"D": "debug", b"I": "info", b"W": "warning", b"E": "error", b"C": "error"}
 
 
 def pack_message(message: dict[str, object]) -> bytes:
@@ -43,6 +44,11 @@ def unpack_line(datagram: bytes) -> tuple[str, str]:
     level = _LETTERS.get(datagram[:1]) if datagram[1:2] == b" " else None
     text = datagram[2:] if level else datagram
     return level or "error", text[:LARGEST_LINE].decode("utf-8", "backslashreplace")
+
+
+def tells_crash(datagram: bytes) -> bool:
+    """Return whether the log line in *datagram* says that a signal killed a request's process."""
+    return datagram[:2] == b"C "
 
 
 def send_line(fd: int, level: str, text: str) -> None:
@@ -88,3 +94,13 @@ def frozen() -> bytes:
 def ready(workers: list[int]) -> bytes:
     """Return the message that all workers serve, with their pids."""
     return pack_message({"event": "ready", "workers": workers})
+
+
+def stop(quick: bool) -> bytes:
+    """Return the order to stop all workers and end, gracefully or *quick*."""
+    return pack_message({"command": "stop", "quick": quick})
+
+
+def resize(workers: int) -> bytes:
+    """Return the order to have so many workers from now on."""
+    return pack_message({"command": "resize", "workers": workers})

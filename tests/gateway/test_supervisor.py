@@ -330,14 +330,6 @@ def test_forged_messages_do_not_harm_the_supervisor(serve: Callable[..., Gateway
         assert gateway.stop() == 0
 
 
-def test_hang_up_is_not_a_stop(serve: Callable[..., Gateway]) -> None:
-    """SIGHUP, which means reload to a service manager, is answered honestly and survived."""
-    with serve() as gateway:
-        gateway.process.send_signal(signal.SIGHUP)
-        gateway.wait_for_log("SIGHUP: this version cannot reload")
-        assert gateway.get("/").status == 200
-
-
 def test_addresses_are_logged(serve: Callable[..., Gateway]) -> None:
     """A port chosen by the kernel is found in the log, and is served."""
     with serve(bind=["127.0.0.1:0"]) as gateway:
