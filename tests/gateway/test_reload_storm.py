@@ -32,8 +32,8 @@ ENGINES = pytest.mark.parametrize("engine", ["rewind", "fork", "none"])
 class Users:
     """Users that ask one question after the other, and what was wrong with the answers.
 
-    Half of them close their connection to nginx after each question. Every fourth question is
-    put slowly, so that nginx, which does not buffer it, holds a connection in the middle of it.
+    Half of them close their connection to nginx after each question. Some questions take more
+    than one record.
     """
 
     def __init__(self, nginx: Nginx) -> None:
@@ -52,7 +52,7 @@ class Users:
             number += 1
             method = ("GET", "POST")[(user + number) % 2]
             name = f"{user}-{number}"
-            body = name.encode() * (1 + 5000 * (number % 3 == 0)) if method == "POST" else b""
+            body = name.encode() * (1 + 20_000 * (number % 3 == 0)) if method == "POST" else b""
             try:
                 connection.request(method, f"/?{name}", body or None)
                 answer = connection.getresponse()

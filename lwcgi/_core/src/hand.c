@@ -49,38 +49,11 @@ static int waits(const struct conn *c)
     return c->state == CONN_IDLE || c->state == CONN_READING;
 }
 
-static int is_readable(int fd)
-{
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-
-    return sys_poll(&p, 1, 0) == 1;
-}
-
-/* One idle worker is woken for what is new (EPOLLEXCLUSIVE). Where this one was
- * and has no time for it, a message without a connection wakes another. */
-static void pass_wakeup(struct keep *k)
-{
-    char nothing = 0;
-    struct iovec iov = {&nothing, 1};
-    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-    int i, any = is_readable(k->cfg.queue_recv);
-
-    for (i = 0; i < k->cfg.listener_count && !any; i++)
-        any = is_readable(k->cfg.listeners[i]);
-    if (any)
-        sys_sendmsg(k->cfg.queue_send, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
 void hand_ready(struct keep *k)
 {
     struct epoll_event evs[KEEP_BATCH];
     long n = sys_epoll_wait(k->epoll, evs, KEEP_BATCH, 0), i;
 
-    /* A busy worker is not woken again: once for each request is enough. */
-    if (k->listening && k->woken_for != (uint32_t)k->rq.number) {
-        k->woken_for = (uint32_t)k->rq.number;
-        pass_wakeup(k);
-    }
     for (i = 0; i < n; i++) {
         int fd = fd_of(&evs[i]);
         if (source_of(&evs[i]) == SOURCE_CONN && waits(&k->conns[fd]) && hand_over(k, fd))
@@ -107,8 +80,6 @@ void hand_all(struct keep *k)
 {
     int fd;
 
-    conn_listen(k, 0);
-    pass_wakeup(k);
     for (fd = 0; fd <= k->top_fd; fd++)
         if (waits(&k->conns[fd]) && hand_surely(k, fd))
             return;
@@ -129,8 +100,6 @@ int hand_take(struct keep *k)
 
     if (ret < 0)
         return (int)ret;
-    if (msg.msg_controllen == 0)
-        k->more_new = 1; /* just a wake-up: look at the listeners */
     if (msg.msg_controllen < sizeof(struct cmsghdr) || control.head.cmsg_type != SCM_RIGHTS)
         return -EBADMSG;
     len = control.head.cmsg_len - CMSG_LEN(0);

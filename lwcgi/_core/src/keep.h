@@ -169,10 +169,10 @@ struct keep {
     int32_t own[KEEP_OWN]; /* descriptors of the engine; -1 where there is none */
     int32_t top_fd;        /* highest descriptor that was ever a connection */
     int32_t unused;
-    int32_t more_new;   /* there was a new connection at the last look */
-    int32_t took_new;   /* the last turn was a new connection's */
-    uint32_t turns;     /* since the last look for new connections */
-    uint32_t woken_for; /* the request during which a wake-up was passed on */
+    int32_t more_new; /* there was a new connection at the last look */
+    int32_t took_new; /* the last turn was a new connection's */
+    uint32_t turns;   /* since the last look for new connections */
+    uint32_t unused2;
     uint32_t ready_at;
     uint32_t ready_count;
     uint32_t rpos;

@@ -87,14 +87,12 @@ static int handle(struct keep *k, struct inbox *in, const struct epoll_event *ev
     int fd = fd_of(ev);
     uint64_t count;
 
+    /* Also while stopping: this may be the one worker that was woken for it
+     * (EPOLLEXCLUSIVE), and then nobody else would come. */
     switch (source_of(ev)) {
     case SOURCE_LISTENER:
-        if (k->stopping)
-            return 0;
         return take_new(k, in, fd);
     case SOURCE_QUEUE:
-        if (k->stopping)
-            return 0;
         fd = hand_take(k);
         return fd >= 0 && is_ready(request_read(k, in, fd));
     case SOURCE_SIGNAL:

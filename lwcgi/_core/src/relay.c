@@ -310,7 +310,7 @@ static int poll_timeout(const struct keep *k, uint64_t now)
 
     if (k->rq.deadline_ns)
         ms = now < k->rq.deadline_ns ? (k->rq.deadline_ns - now) / 1000000 + 1 : 0;
-    if (ms > HAND_MS)
+    if (k->open_conns > 1 && ms > HAND_MS)
         ms = HAND_MS;
     return (int)ms;
 }
@@ -355,7 +355,7 @@ static void clocks(struct relay *r)
     time_is_up(r, now);
     if (r->dead && k->opos < k->oend && (now > r->stall_ns || r->overdue || k->quick))
         client_gone(r);
-    if (now >= r->hand_ns) {
+    if (k->open_conns > 1 && now >= r->hand_ns) {
         if (r->hand_ns)
             hand_ready(k);
         r->hand_ns = now + HAND_MS * 1000000ull;
