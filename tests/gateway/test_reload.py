@@ -229,6 +229,36 @@ def test_signals_are_merged(serve: Callable[..., Gateway], code: Code) -> None:
         assert gateway.log().count("INFO ready") == 3
 
 
+def test_workers_change_during_a_reload(serve: Callable[..., Gateway], code: Code) -> None:
+    """A worker more, asked for while the new code is loaded, is one more of the new code."""
+    with serve() as gateway:
+        gateway.wait_for_log("ready")
+        code.write("two", HANG)
+        gateway.process.send_signal(signal.SIGHUP)
+        started(gateway)
+        gateway.process.send_signal(signal.SIGTTIN)
+        gateway.wait_for_log("SIGTTIN: 2 workers instead of 1")
+        (gateway.folder / "load").touch()
+        gateway.wait_for_log("ready: 2 workers")
+        until(lambda: one_is_left(gateway), "the old generation to go")
+        until(lambda: len(gateway.workers()) == 2, "both workers")
+
+
+def test_reload_does_not_wait_for_a_retry(serve: Callable[..., Gateway], code: Code) -> None:
+    """Where nothing serves and the next try is seconds away, SIGHUP tries at once."""
+    with serve() as gateway:
+        gateway.wait_for_log("ready")
+        code.write("two", "raise RuntimeError('broken')")
+        os.kill(gateway.snapshot(), signal.SIGKILL)
+        gateway.wait_for_log(r"is loaded again in 3\.2 s")
+        code.write("three")
+        gateway.process.send_signal(signal.SIGHUP)
+        gateway.wait_for_log("INFO ready", 2)
+        assert version(gateway) == "three"
+        gateway.stop()
+        assert "in 5.0 s" not in gateway.log()
+
+
 def test_old_generations_are_bounded(serve: Callable[..., Gateway]) -> None:
     """Reloads wait while requests of three older generations are still under way."""
     with serve() as gateway:
