@@ -33,9 +33,11 @@ def become_subreaper() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def die_with_parent() -> None:
-    """Have this process killed when the one that made it ends (PR_SET_PDEATHSIG, prctl(2))."""
+def die_with_parent(parent: int) -> None:
+    """Have this process killed when *parent*, which made it, ends (PR_SET_PDEATHSIG, prctl(2))."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before we asked
+        os._exit(1)
 
 
 def _prctl(option: int, value: int) -> None:

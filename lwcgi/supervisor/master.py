@@ -186,7 +186,7 @@ class Master:
         elif (reexec.wanted or reexec.passed) and succession.is_movable():
             if reexec.passed:
                 self._intake.drain()
-                reexec.execute()
+                reexec.execute(self._signals)
             else:
                 reexec.try_out()
         succession.held = reexec.wanted or reexec.pending

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from . import processes
 from .handover import VARIABLE, Handover, value
 from .launch import die_with_parent
-from .signals import WATCHED, held_back
+from .signals import WATCHED, Signals, held_back
 
 _TRIAL_SECONDS = 60.0
 
@@ -48,13 +48,14 @@ class Reexec:
     def try_out(self) -> None:
         """Start the new program with all that it will be left, to see whether it can take over."""
         self.wanted = False
-        left = self._state()
-        fd = left.write()
+        fd, own = -1, os.getpid()
         try:
+            left = self._state()
+            fd = left.write()
             with held_back() as restore:
 
                 def prepare() -> None:
-                    die_with_parent()
+                    die_with_parent(own)
                     restore()
 
                 self._trial = subprocess.Popen(
@@ -68,52 +69,58 @@ class Reexec:
         except OSError as error:
             self._refused(f"cannot be executed: {error.strerror}")
         finally:
-            os.close(fd)
+            if fd >= 0:
+                os.close(fd)
 
     def due(self) -> float | None:
         """Return the moment at which the trial has taken too long; None where there is none."""
-        return self._kill_at if self._trial else None
+        return self._kill_at if self._trial and self._kill_at else None
 
     def tick(self) -> None:
         """End a trial that takes too long."""
-        if self._trial and time.monotonic() >= self._kill_at:
+        if (due := self.due()) is not None and time.monotonic() >= due:
             self.abandon()
+            self._refused(f"did not get ready within {_TRIAL_SECONDS:g} s")
 
     def abandon(self) -> None:
-        """End the trial."""
+        """End the trial, whose result is not wanted any more."""
+        self._kill_at = 0.0
         if self._trial and (found := processes.look_up(self._trial.pid)):
             processes.send([found], signal.SIGKILL)
-            self._kill_at = time.monotonic() + _TRIAL_SECONDS
 
-    def died(self, pid: int, status: int) -> bool:
-        """Note that the child *pid* was waited for; return whether a trial ended in vain."""
+    def died(self, pid: int, status: int) -> None:
+        """Note that the child *pid* was waited for, with this wait *status*."""
         if self._trial is None or pid != self._trial.pid:
-            return False
+            return
         self._trial.returncode = os.waitstatus_to_exitcode(status)
         self._trial = None
-        self.passed = status == 0
-        if not self.passed:
-            self._refused(processes.describe(status))
-        return not self.passed
+        if self._kill_at:
+            self.passed = status == 0
+            if not self.passed:
+                self._refused(processes.describe(status))
 
-    def execute(self) -> None:
-        """Become the new program; returns only where that fails."""
-        left = self._state()
-        fd = left.write()
-        inherited = [fd, *left.descriptors()]
-        # Signals that arrive on the way wait for the new program's handlers.
+    def execute(self, signals: Signals) -> None:
+        """Become the new program; returns only where that fails, or where signals come first."""
+        # Those that arrive from here on wait for the new program's handlers.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
+        if signals.waiting():
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            return
+        inherited: list[int] = []
         try:
+            left = self._state()
+            inherited = [left.write(), *left.descriptors()]
             for kept in inherited:
                 os.set_inheritable(kept, True)
             command = _command()
-            environment = {**os.environ, VARIABLE: value(fd, trial=False)}
+            environment = {**os.environ, VARIABLE: value(inherited[0], trial=False)}
             os.execve(command[0], command, environment)
         except OSError as error:
             for kept in inherited:
                 os.set_inheritable(kept, False)
+            for fd in inherited[:1]:
+                os.close(fd)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            os.close(fd)
             self.passed = False
             self._refused(f"cannot be executed: {error.strerror}")
 

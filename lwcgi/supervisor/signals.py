@@ -49,6 +49,13 @@ class Signals:
         """Return the descriptor that is readable when signals have arrived."""
         return self._receive.fileno()
 
+    def waiting(self) -> bool:
+        """Return whether signals have arrived since the last call of `arrived`."""
+        try:
+            return bool(self._receive.recv(1, socket.MSG_PEEK))
+        except BlockingIOError:
+            return False
+
     def arrived(self) -> list[int]:
         """Return the numbers of the signals since the last call, oldest first."""
         try:
