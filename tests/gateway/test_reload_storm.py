@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -154,5 +154,6 @@ def _stop_a_worker(gateway: Gateway) -> None:
     snapshots = processes.children(gateway.process.pid)
     for worker in processes.children(snapshots[0].pid) if snapshots else []:
         if worker.session == snapshots[0].pid:
-            os.kill(worker.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):  # it was ending anyway
+                os.kill(worker.pid, signal.SIGTERM)
             return
