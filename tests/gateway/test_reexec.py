@@ -12,18 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.checks.asking import get
-from tests.harness import Connection, Gateway, fastcgi, processes, until
+from tests.gateway.reloading import one_is_left, slow
+from tests.harness import Gateway, processes, until
 from tests.harness.code import Code
 from tests.harness.gateway import ROOT
 
 ENGINES = pytest.mark.parametrize("engine", ["rewind", "fork", "none"])
-
-
-@pytest.fixture
-def code(tmp_path: Path) -> Code:
-    """The application; version one."""
-    return Code(tmp_path)
 
 
 @pytest.fixture
@@ -53,20 +47,6 @@ def upgrade(installed: Path, version: str = "9.9.9", more: str = "") -> None:
     (installed / "__init__.py").write_text(
         (installed / "__init__.py").read_text() + f'\n__version__ = "{version}"\n{more}\n'
     )
-
-
-def slow(gateway: Gateway) -> Connection:
-    """Return a connection whose request is under way until the file `slow` is there."""
-    connection = gateway.connect()
-    connection.send(get("/slow?slow", flags=fastcgi.KEEP_CONN))
-    until((gateway.folder / "slow.started").exists, "the slow request to run")
-    return connection
-
-
-def one_is_left(gateway: Gateway) -> bool:
-    """Is there one child, and no zombie beside it?"""
-    children = processes.children(gateway.process.pid)
-    return len(children) == 1 and children[0].state != "Z"
 
 
 @ENGINES

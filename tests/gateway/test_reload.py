@@ -15,62 +15,12 @@ from pathlib import Path
 import pytest
 
 from tests.contract.checks.asking import get
-from tests.harness import Connection, Gateway, fastcgi, processes, until
+from tests.gateway.reloading import HANG, one_is_left, reload, slow, started, version
+from tests.harness import Gateway, fastcgi, processes, until
 from tests.harness.code import Code
 from tests.harness.gateway import ROOT
 
 ENGINES = pytest.mark.parametrize("engine", ["rewind", "fork", "none"])
-# What a new version does while it is loaded; it goes on when the file is there.
-HANG = "wait('load')"
-
-
-@pytest.fixture
-def code(tmp_path: Path) -> Code:
-    """The application; version one."""
-    return Code(tmp_path)
-
-
-@pytest.fixture
-def serve(code: Code) -> Callable[..., Gateway]:
-    """A function that makes a gateway, not started, for the code."""
-
-    def make(engine: str = "fork", **options: object) -> Gateway:
-        named = {name.replace("_", "-"): value for name, value in options.items()}
-        return Gateway(Code.app, engine, {"pythonpath": str(code.folder), **named})
-
-    return make
-
-
-def version(gateway: Gateway) -> str:
-    """Return which version of the code answers."""
-    answer = gateway.get("/")
-    assert answer.status == 200
-    return answer.body.decode().split()[0]
-
-
-def reload(gateway: Gateway, times: int = 2) -> None:
-    """Have the gateway load its application again, and wait until it is ready that often."""
-    gateway.process.send_signal(signal.SIGHUP)
-    gateway.wait_for_log("INFO ready", times)
-
-
-def started(gateway: Gateway, name: str = "load") -> None:
-    """Wait until code of the application waits for the file *name*."""
-    until((gateway.folder / f"{name}.started").exists, f"{name!r} to be waited for")
-
-
-def slow(gateway: Gateway, name: str = "slow") -> Connection:
-    """Return a connection whose request is under way until the file *name* is there."""
-    connection = gateway.connect()
-    connection.send(get(f"/slow?{name}", flags=fastcgi.KEEP_CONN))
-    started(gateway, name)
-    return connection
-
-
-def one_is_left(gateway: Gateway) -> bool:
-    """Is there one snapshot process, and no zombie beside it?"""
-    children = processes.children(gateway.process.pid)
-    return len(children) == 1 and children[0].state != "Z"
 
 
 @ENGINES
@@ -100,63 +50,6 @@ def test_old_code_serves_meanwhile(serve: Callable[..., Gateway], code: Code, en
         assert version(gateway) == "one"
         (gateway.folder / "load").touch()
         until(lambda: version(gateway) == "two", "the new code to answer")
-
-
-FAILURES = {
-    "raises": ("raise RuntimeError('bad release')", "ERROR RuntimeError: bad release"),
-    "syntax": ("def (:", "ERROR SyntaxError: "),
-    "missing": ("del app", "ERROR changing has no name app"),
-    "gate": (
-        "import threading\nthreading.Thread(target=time.sleep, args=(99,), daemon=True).start()",
-        "ERROR the application cannot be frozen: thread: ",
-    ),
-    "exits": ("os._exit(3)", "ERROR the process that loads the application ended with exit code 3"),
-    "killed": ("os.kill(os.getpid(), 9)", "ERROR the process that loads .* was killed by SIGKILL"),
-    "worker": (
-        "os.register_at_fork(after_in_child=lambda: os._exit(7))",
-        "ERROR worker 1 .* ended with exit code 7 before it was ready",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", FAILURES)
-def test_new_code_that_fails(serve: Callable[..., Gateway], code: Code, name: str) -> None:
-    """New code that cannot be served leaves the old code serving; the log has the cause."""
-    more, told = FAILURES[name]
-    with serve() as gateway:
-        gateway.wait_for_log("ready")
-        snapshot = gateway.snapshot()
-        code.write("two", more)
-        gateway.process.send_signal(signal.SIGHUP)
-        gateway.wait_for_log(told)
-        gateway.wait_for_log("ERROR not reloaded; what was loaded before goes on")
-        until(lambda: one_is_left(gateway), "what failed to go")
-        assert gateway.snapshot() == snapshot
-        assert version(gateway) == "one"
-        code.write("three")
-        reload(gateway)
-        until(lambda: version(gateway) == "three", "the corrected code to answer")
-
-
-def test_new_code_that_hangs(serve: Callable[..., Gateway], code: Code) -> None:
-    """Loading that takes longer than --startup-timeout is given up; the log says where it hung."""
-    with serve(startup_timeout="3s") as gateway:
-        gateway.wait_for_log("ready")
-        code.write("two", HANG)
-        gateway.process.send_signal(signal.SIGHUP)
-        started(gateway)
-        gateway.wait_for_log(r'app: +File ".*changing.py", line \d+ in wait')
-        gateway.wait_for_log("ERROR the application did not get ready within 3 s")
-        gateway.wait_for_log("ERROR not reloaded")
-        assert version(gateway) == "one"
-
-
-def test_start_that_hangs(serve: Callable[..., Gateway], code: Code) -> None:
-    """The first start is limited too, and ends with the exit code of a failed start."""
-    code.write("one", "time.sleep(100)")
-    gateway = serve(startup_timeout="1s")
-    with pytest.raises(AssertionError, match="it ended with code 3"):
-        gateway.__enter__()
 
 
 @ENGINES
@@ -279,22 +172,6 @@ def test_old_generations_are_bounded(serve: Callable[..., Gateway]) -> None:
             connection.close()
 
 
-def test_snapshot_that_dies_during_a_reload(serve: Callable[..., Gateway], code: Code) -> None:
-    """When the old generation dies while the new one is loaded, the new one serves."""
-    with serve() as gateway:
-        gateway.wait_for_log("ready")
-        old = gateway.snapshot()
-        code.write("two", HANG)
-        gateway.process.send_signal(signal.SIGHUP)
-        started(gateway)
-        os.kill(old, signal.SIGKILL)
-        gateway.wait_for_log("ERROR the snapshot process is gone; .* is being loaded already")
-        (gateway.folder / "load").touch()
-        until(lambda: version(gateway) == "two", "the new code to answer")
-        gateway.stop()
-        assert gateway.log().count("INFO ready") == 2
-
-
 def _dead(gateway: Gateway) -> bool:
     return not gateway.processes()
 
@@ -354,36 +231,6 @@ def _resident(pid: int) -> int:
         if line.startswith("RssAnon:"):
             return int(line.split()[1])
     raise LookupError(pid)
-
-
-def test_configuration_is_read_again(serve: Callable[..., Gateway], code: Code) -> None:
-    """Settings from the file change at SIGHUP, but those that need a restart, by name."""
-    file = code.folder / "lwcgi.toml"
-    file.write_text("max-body = 10\n")
-    with serve(config=str(file)) as gateway:
-        gateway.wait_for_log("ready: 1 worker,")
-        assert gateway.post("/", b"x" * 20).status == 413
-        file.write_text("max-body = 100\nbacklog = 7\n")
-        reload(gateway)
-        until(lambda: gateway.post("/", b"x" * 20).status == 200, "the new limit")
-        gateway.wait_for_log("WARNING --backlog has changed: that takes a restart")
-
-
-@pytest.mark.parametrize("text", ["max-body = 'huge'", "no-such = 1", "=", "timeout = -1"])
-def test_configuration_that_is_wrong(serve: Callable[..., Gateway], code: Code, text: str) -> None:
-    """A mistake in the file is told, and costs the reload, not the gateway."""
-    file = code.folder / "lwcgi.toml"
-    file.write_text("")
-    with serve(config=str(file)) as gateway:
-        gateway.wait_for_log("ready")
-        file.write_text(text)
-        code.write("two")
-        gateway.process.send_signal(signal.SIGHUP)
-        gateway.wait_for_log("ERROR not reloaded; what was loaded before goes on")
-        assert version(gateway) == "one"
-        file.write_text("")
-        reload(gateway)
-        until(lambda: version(gateway) == "two", "the new code")
 
 
 def test_terminal(code: Code) -> None:
