@@ -172,6 +172,8 @@ class Master:
 
     def _patience(self) -> float | None:
         """Return the seconds until something is due; None when nothing is."""
+        if (self._reexec.wanted or self._reexec.passed) and self._succession.is_movable():
+            return 0.0  # the last one in between has gone in this very turn
         due = self._reexec.due()
         waits = [] if due is None else [max(0.0, due - time.monotonic())]
         if (patience := self._succession.patience()) is not None:
