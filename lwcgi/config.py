@@ -16,9 +16,18 @@ from .errors import ConfigError
 
 ENGINES = ("auto", "rewind", "fork", "none")
 LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
 MOST_ADDRESSES = 16
 MOST_WORKERS = 1024
-AT_START = ("bind", "allow_remote", "backlog", "log_level", "access_log")
+AT_START = (
+    "bind",
+    "allow_remote",
+    "backlog",
+    "log_level",
+    "log_format",
+    "error_log",
+    "access_log",
+)
 """Settings that a reload leaves as they were."""
 ALLOWANCES = ("thread", "socket", "pipe", "event", "shared-mapping", "file")
 
@@ -90,6 +99,8 @@ class Settings:
         max_body: bytes of one request body.
         after_response_timeout: seconds the after_response hooks may take.
         log_level: one of LOG_LEVELS.
+        log_format: one of LOG_FORMATS, of both logs.
+        error_log: a file's path, or ``-`` for standard error.
         access_log: a file's path, ``-`` for standard output, None for no access log.
         allow: what the snapshot gate lets pass, of ALLOWANCES.
 
@@ -121,6 +132,8 @@ class Settings:
     max_body: int = 1 << 30
     after_response_timeout: float = 2.0
     log_level: str = "info"
+    log_format: str = "text"
+    error_log: str = "-"
     access_log: str | None = None
     allow: tuple[str, ...] = ()
 
@@ -140,6 +153,7 @@ class Settings:
             )
         _check_choice("engine", self.engine, ENGINES)
         _check_choice("log-level", self.log_level, LOG_LEVELS)
+        _check_choice("log-format", self.log_format, LOG_FORMATS)
         for name in self.allow:
             _check_choice("allow", name, ALLOWANCES)
         _check_range("workers", self.workers, 1, MOST_WORKERS)

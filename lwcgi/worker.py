@@ -75,6 +75,7 @@ def _core_settings(engine: Engine, settings: Settings, plumbing: Plumbing) -> Co
         verify=settings.verify,
         dispatch=not (settings.no_dispatch or engine.examine().slower),
         verbose=settings.log_level == "debug",
+        json=settings.log_format == "json",
         events_fd=plumbing.events,
         access_log_fd=plumbing.access_log,
         queue_send=plumbing.queue_send,

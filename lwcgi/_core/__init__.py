@@ -50,6 +50,7 @@ class CoreSettings:
     verify: bool
     dispatch: bool
     verbose: bool
+    json: bool
     events_fd: int
     access_log_fd: int
     queue_send: int

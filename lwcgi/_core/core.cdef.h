@@ -24,7 +24,7 @@ struct lw_settings {
     int32_t verify;
     int32_t dispatch;
     int32_t verbose;
-    int32_t unused;
+    int32_t json;
     int32_t events_fd;
     int32_t access_log_fd;
     int32_t queue_send;
@@ -121,6 +121,9 @@ struct params_known {
     struct pair uri;
     struct pair protocol;
     struct pair remote_addr;
+    struct pair request_id;
+    struct pair user_agent;
+    struct pair referer;
     ...;
 };
 

@@ -17,6 +17,7 @@ from .. import __version__, config
 from ..errors import ConfigError, GateError, LwcgiError
 from ..supervisor import machine, sockets
 from ..supervisor.handover import Handover
+from ..supervisor.logfile import STANDARD, LogFile
 from ..supervisor.logs import Log, escape
 from ..supervisor.master import Master
 from . import nginx, options
@@ -50,8 +51,19 @@ def run(app: str | None, no_warmup: bool, **values: Any) -> None:
     """
     machine.refuse_unsupported()
     settings = options.settings(app, no_warmup, values)
+    file = LogFile.open(settings.error_log, 2, "error log")
+    log = Log(file, settings.log_level, settings.log_format)
     left = click.get_current_context().find_object(Handover)
-    Master(settings, Log(level=settings.log_level), reread=_reread, left=left).run()
+    try:
+        Master(settings, log, reread=_reread, left=left).run()
+    except LwcgiError as error:
+        if settings.error_log == STANDARD and settings.log_format == "text":
+            raise  # told on standard error anyway, for people
+        for text in filter(None, (error.traceback.rstrip(), error.cause, error.remedy)):
+            log.write("error", text)
+        if settings.error_log == STANDARD:
+            sys.exit(error.exit_code)
+        raise
 
 
 def _reread() -> config.Settings:

@@ -136,6 +136,18 @@ _SERVING = (
     ),
     _option("max-params", "Size of one request's parameters.", **_SIZE, default="128k"),
     _option("max-body", "Size of one request's body.", **_SIZE, default="1g"),
+    _option(
+        "log-format",
+        "Form of both logs.",
+        type=click.Choice(config.LOG_FORMATS),
+        default=_DEFAULTS["log_format"],
+    ),
+    _option(
+        "error-log",
+        "File for the log; - for standard error.",
+        metavar="FILE",
+        default=_DEFAULTS["error_log"],
+    ),
     _option("access-log", "File for one line per request; - for standard output.", metavar="FILE"),
 )
 

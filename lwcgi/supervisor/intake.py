@@ -8,8 +8,9 @@ import socket
 import struct
 from collections.abc import Callable, Sequence
 
-from ..errors import ConfigError
 from . import wire
+from .accesslog import AccessLog
+from .logfile import LogFile
 from .logs import Lines, Log
 
 _CREDENTIALS = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
@@ -32,8 +33,9 @@ class Intake:
         """Pid that output is attributed to: the present snapshot process."""
         self.on_crash: Callable[[], None] = lambda: None
         """Called when a log line says that a signal killed a request's process."""
+        self._pipe: list[int] = []  # of the access log, inherited
         if inherited:
-            events, events_in, self._output, self._output_in = inherited
+            events, events_in, self._output, self._output_in, *self._pipe = inherited
             self._events, self._events_in = (
                 socket.socket(fileno=events),
                 socket.socket(fileno=events_in),
@@ -44,8 +46,7 @@ class Intake:
         self._events.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self._events.setblocking(False)
         os.set_blocking(self._output, False)
-        self.access_log = -1
-        """Descriptor of the access log; -1 for none."""
+        self._access_log: AccessLog | None = None
 
     @property
     def events(self) -> int:
@@ -57,9 +58,25 @@ class Intake:
         """Descriptor for what the application prints."""
         return self._output_in
 
+    @property
+    def access_log(self) -> int:
+        """Descriptor for lines of the access log; -1 for none."""
+        return self._access_log.writing if self._access_log else -1
+
+    @property
+    def due(self) -> float | None:
+        """When `tick` wants to be called (time.monotonic()); None for never."""
+        return self._access_log.due if self._access_log else None
+
+    def tick(self, now: float) -> None:
+        """Do what is due."""
+        if self._access_log:
+            self._access_log.tick(now)
+
     def descriptors(self) -> list[int]:
         """Return what the next program in this process needs to take in the same."""
-        return [self._events.fileno(), self.events, self._output, self._output_in]
+        pipe = self._access_log.pipe if self._access_log else ()
+        return [self._events.fileno(), self.events, self._output, self._output_in, *pipe]
 
     def open_access_log(self, path: str | None) -> None:
         """Open the access log: a file's *path*, ``-`` for standard output, None for none.
@@ -67,23 +84,31 @@ class Intake:
         Raises:
             ConfigError: the file cannot be opened.
         """
-        if path is None:
-            return
-        try:
-            if path == "-":
-                self.access_log = os.dup(1)
-            else:
-                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-                self.access_log = os.open(path, flags, 0o640)
-        except OSError as error:
-            raise ConfigError(
-                f"cannot open the access log {path}: {error.strerror}",
-                "check --access-log, and who may write there",
-            ) from error
+        if self._pipe and path is None:
+            path = os.devnull  # workers that still run have lines to get rid of
+        if path is not None:
+            file = LogFile.open(path, 1, "access log")
+            self._access_log = AccessLog(file, self._log, self._pipe)
+
+    def reopen_logs(self) -> None:
+        """Open both logs anew, after their files were renamed. One that cannot be stays open."""
+        for what, log in (("access log", self._access_log), ("error log", self._log)):
+            try:
+                if log:
+                    log.reopen()
+            except OSError as error:
+                self._log.write("error", f"the {what} cannot be opened anew: {error}")
+        self._log.write("info", "log files are opened anew")
 
     def sources(self) -> list[tuple[int, Callable[[], object]]]:
         """Return each descriptor to watch, and what to call when it is readable."""
-        return [(self._events.fileno(), self._take_events), (self._output, self._take_output)]
+        found: list[tuple[int, Callable[[], object]]] = [
+            (self._events.fileno(), self._take_events),
+            (self._output, self._take_output),
+        ]
+        if self._access_log:
+            found.append((self._access_log.fileno(), self._access_log.take))
+        return found
 
     def drain(self) -> None:
         """Take in what the dead have left, an unfinished last line included."""
@@ -93,6 +118,8 @@ class Intake:
                 break
         for line in self._lines.flush():
             self._log.application(line, self.speaker)
+        if self._access_log:
+            self._access_log.drain()
 
     def close(self) -> None:
         """Close every descriptor."""
@@ -100,8 +127,8 @@ class Intake:
         self._events_in.close()
         os.close(self._output)
         os.close(self._output_in)
-        if self.access_log >= 0:
-            os.close(self.access_log)
+        if self._access_log:
+            self._access_log.close()
 
     def _take_events(self) -> None:
         for _ in range(_DATAGRAMS):
@@ -116,9 +143,9 @@ class Intake:
                 return
             if wire.tells_crash(datagram):
                 self.on_crash()
-            level, text = wire.unpack_line(datagram)
+            line = wire.unpack_line(datagram)
             pid = _CREDENTIALS.unpack(extras[0][2])[0] if extras else 0
-            self._log.write(level, text, pid)
+            self._log.write(line.level, line.text, pid, line.application)
 
     def _take_output(self) -> bool:
         """Log the next lines of output; return whether there was anything."""

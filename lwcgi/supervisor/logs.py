@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import time
 
 from ..config import LOG_LEVELS
+from .logfile import STANDARD, LogFile
 
 LONGEST_LINE = 4096
+
+# How the core begins what it says of a request.
+_REQUEST = re.compile(r"(w\d+-\d{6,}) ")
 
 
 def escape(text: str) -> str:
@@ -23,43 +29,76 @@ def _escaped(character: str) -> str:
 
 
 class Log:
-    """Writes lines like ``2026-11-24 06:15:13 [4711] INFO text`` to a descriptor.
+    """Writes lines like ``2026-11-24 06:15:13 [4711] INFO text``, or JSON objects, to a file.
 
     Parameters:
-        fd: where lines go; standard error by default.
+        file: where lines go; standard error by default.
         level: the least important level that is written, one of config.LOG_LEVELS.
+        form: one of config.LOG_FORMATS.
     """
 
-    def __init__(self, fd: int = 2, level: str = "info") -> None:
-        self._fd = fd
+    def __init__(
+        self, file: LogFile | None = None, level: str = "info", form: str = "text"
+    ) -> None:
+        self._file = file or LogFile.open(STANDARD, 2, "error log")
         self._threshold = LOG_LEVELS.index(level)
+        self._line = _json if form == "json" else _text
 
-    def write(self, level: str, text: str, pid: int = 0) -> None:
+    def write(self, level: str, text: str, pid: int = 0, application: bool = False) -> None:
         """Write *text*, each of its lines a line of its own.
 
         Parameters:
             level: one of config.LOG_LEVELS.
             pid: the process that says it; 0 for this one.
+            application: it is the application that says it.
         """
         if LOG_LEVELS.index(level) < self._threshold:
             return
         for line in text.split("\n"):
-            self._put(level.upper(), line, pid)
+            self._put(self._line(level, line, pid or os.getpid(), application))
 
     def application(self, line: str, pid: int) -> None:
         """Write one line the application printed; the log level does not silence it."""
-        self._put("INFO", f"app: {line}", pid)
+        self._put(self._line("info", line, pid, True, "app: "))
 
-    def _put(self, label: str, line: str, pid: int) -> None:
-        moment = time.strftime("%Y-%m-%d %H:%M:%S")
-        text = f"{moment} [{pid or os.getpid()}] {label} {escape(line)}\n"
-        data = text.encode("utf-8", "backslashreplace")
+    def reopen(self) -> None:
+        """Open the file anew, after it was renamed.
+
+        Raises:
+            OSError: it cannot be opened; lines go where they went before.
+        """
+        self._file.reopen()
+
+    def _put(self, line: str) -> None:
         try:
-            while data:
-                data = data[os.write(self._fd, data) :]
+            self._file.write(f"{line}\n".encode("utf-8", "backslashreplace"))
         except OSError:
             # The reader of the log is gone or its disk is full; requests go on all the same.
             pass
+
+
+def _text(level: str, line: str, pid: int, application: bool, prefix: str = "") -> str:  # noqa: ARG001 - as _json
+    """Return a line for people; what the application printed has the *prefix*."""
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S')} [{pid}] {level.upper()} {prefix}{escape(line)}"
+
+
+def _json(level: str, line: str, pid: int, application: bool, prefix: str = "") -> str:
+    """Return an object on one line (RFC 8259), ASCII alone."""
+    now = time.time()
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+    record: dict[str, object] = {
+        "time": f"{seconds}.{int(now * 1000) % 1000:03}Z",
+        "level": level,
+        "source": "app" if application else "lwcgi",
+        "pid": pid,
+    }
+    # What is printed names no request: it would be the application's word.
+    if not prefix and (request := _REQUEST.match(line)):
+        record["request"] = request[1]
+        line = line[request.end() :]
+    # Half of a surrogate pair is valid JSON, but not everybody's.
+    record["message"] = line.encode("utf-8", "backslashreplace").decode()
+    return json.dumps(record, separators=(",", ":"))
 
 
 class Lines:

@@ -96,6 +96,7 @@ class Master:
             while not self._is_over():
                 for key, _ in self._selector.select(self._patience()):
                     key.data()
+                self._intake.tick(time.monotonic())
                 self._tick()
             if not self._check:
                 self._log.write("info", "stopped")
@@ -176,6 +177,8 @@ class Master:
             return 0.0  # the last one in between has gone in this very turn
         due = self._reexec.due()
         waits = [] if due is None else [max(0.0, due - time.monotonic())]
+        if (due := self._intake.due) is not None:
+            waits.append(max(0.0, due - time.monotonic()))
         if (patience := self._succession.patience()) is not None:
             waits.append(patience)
         return min(waits, default=None)
@@ -206,6 +209,8 @@ class Master:
                 self._stop(quick=False, name=name)  # the terminal was closed
             elif number == signal.SIGHUP:
                 succession.load(name, reread=True)
+            elif number == signal.SIGUSR1:
+                self._intake.reopen_logs()
             elif number == signal.SIGTTIN:
                 succession.resize(1, name)
             elif number == signal.SIGTTOU:

@@ -14,6 +14,7 @@ WATCHED = (
     signal.SIGQUIT,
     signal.SIGINT,
     signal.SIGHUP,
+    signal.SIGUSR1,
     signal.SIGUSR2,
     signal.SIGTTIN,
     signal.SIGTTOU,

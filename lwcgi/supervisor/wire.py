@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import NamedTuple
 
 LARGEST_MESSAGE = 128 << 10
 LARGEST_LINE = 4096
@@ -17,6 +18,14 @@ _LONGEST_SENTENCE, _LONGEST_TRACEBACK, _MOST_NOTES = 4096, 12 << 10, 5
 
 # C: an error too, the crash of a request.
 _LETTERS = {b"D": "debug", b"I": "info", b"W": "warning", b"E": "error", b"C": "error"}
+
+
+class Line(NamedTuple):
+    """One log line: its level, its text, and whether it is the application's."""
+
+    level: str
+    text: str
+    application: bool
 
 
 def pack_message(message: dict[str, object]) -> bytes:
@@ -39,11 +48,18 @@ def pack_line(level: str, text: str) -> bytes:
     return data[:LARGEST_LINE]
 
 
-def unpack_line(datagram: bytes) -> tuple[str, str]:
-    """Return level and text of the log line in *datagram*; anything goes, as an error."""
-    level = _LETTERS.get(datagram[:1]) if datagram[1:2] == b" " else None
+def unpack_line(datagram: bytes) -> Line:
+    """Return the log line in *datagram*; anything goes, as an error.
+
+    Its first letter tells the level, a small one also that it comes from the application.
+    """
+    level = _LETTERS.get(datagram[:1].upper()) if datagram[1:2] == b" " else None
     text = datagram[2:] if level else datagram
-    return level or "error", text[:LARGEST_LINE].decode("utf-8", "backslashreplace")
+    return Line(
+        level or "error",
+        text[:LARGEST_LINE].decode("utf-8", "backslashreplace"),
+        level is None or datagram[:1].islower(),
+    )
 
 
 def tells_crash(datagram: bytes) -> bool:

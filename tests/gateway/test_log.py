@@ -76,12 +76,13 @@ def test_descriptors_of_the_log_stay_blocking(logged: Gateway) -> None:
 
 
 def test_access_log(logged: Gateway) -> None:
-    """The access log has one line a request: client, time, request, status, body, id, engine."""
+    """The access log has one line a request: client, time, request, status, body, ids, undo."""
     answer = logged.get("/environment?for-the-access-log", HTTP_REFERER="x")
     (line,) = logged.wait_for_log(r"^.*for-the-access-log.*$")
     pattern = (
         r"127\.0\.0\.1 - - \[[0-9TZ:-]+\] \"GET /environment\?for-the-access-log HTTP/1\.1\" "
-        rf"200 {len(answer.body)} \d+\.\d{{6}} w1-\d{{6}} {logged.engine}"
+        rf"200 {len(answer.body)} \d+\.\d{{6}} w1-\d{{6}} {logged.engine} \"-\""
+        + (r" (in-place|new-task) \d+ 0\.\d{6}" if logged.engine == "rewind" else "")
     )
     assert re.fullmatch(pattern, line), line
 

@@ -87,6 +87,8 @@ EVERY_OPTION = [
     ("max-request-memory", "256m", {"max_request_memory": 256 << 20}),
     ("max-params", "64k", {"max_params": 65536}),
     ("max-body", "10m", {"max_body": 10 << 20}),
+    ("log-format", "json", {"log_format": "json"}),
+    ("error-log", "/var/log/e", {"error_log": "/var/log/e"}),
     ("access-log", "/var/log/a", {"access_log": "/var/log/a"}),
     ("verify", True, {"verify": True}),
     ("no-dispatch", True, {"no_dispatch": True}),

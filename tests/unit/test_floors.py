@@ -19,7 +19,7 @@ FLOORS = (
     "call_files call_memory",
     "call request",
     "hand undo",
-    "answer conn track remap lost",
+    "access answer conn track remap lost",
     "task files report signals",
     "selftest verify unshare image stubs entropy",
     "selftest_premises verify_place keep",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lwcgi.supervisor import wire
+from lwcgi.supervisor.logfile import LogFile
 from lwcgi.supervisor.logs import LONGEST_LINE, Lines, Log, escape
 
 
@@ -18,7 +20,7 @@ def logged(write: str, *arguments: object, level: str = "info") -> str:
     """Return what a Log writes when its method *write* is called."""
     reading, writing = os.pipe()
     try:
-        getattr(Log(writing, level), write)(*arguments)
+        getattr(Log(LogFile(None, writing), level), write)(*arguments)
     finally:
         os.close(writing)
     with open(reading, encoding="utf-8", newline="") as file:
@@ -74,7 +76,7 @@ def test_a_log_that_cannot_be_written_is_no_error() -> None:
     """A reader of the log that is gone does not stop the server."""
     reading, writing = os.pipe()
     os.close(reading)
-    Log(writing).write("info", "anybody there?")
+    Log(LogFile(None, writing)).write("info", "anybody there?")
     os.close(writing)
 
 
@@ -112,13 +114,13 @@ def test_lines_are_bounded_and_complete(pieces: list[bytes]) -> None:
 @pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
 def test_event_round_trip(level: str) -> None:
     """A log line arrives with the level and text it was sent with."""
-    assert wire.unpack_line(wire.pack_line(level, "grüße")) == (level, "grüße")
+    assert wire.unpack_line(wire.pack_line(level, "grüße")) == (level, "grüße", False)
 
 
 @given(st.binary(max_size=2 * wire.LARGEST_LINE))
 def test_hostile_event(datagram: bytes) -> None:
     """Any datagram at all is taken for a line of bounded length, never for an exception."""
-    level, text = wire.unpack_line(datagram)
+    level, text, _ = wire.unpack_line(datagram)
     assert level in ("debug", "info", "warning", "error")
     assert len(text) <= 4 * wire.LARGEST_LINE
 
@@ -151,3 +153,57 @@ def test_many_notes_fit_a_message() -> None:
     datagram = wire.checked(["\0" * 10_000] * 1000)
     assert len(datagram) < wire.LARGEST_MESSAGE
     assert wire.unpack_message(datagram)["notes"]
+
+
+def record(write: str, *arguments: object) -> dict[str, object]:
+    """Return the one JSON object that a Log writes."""
+    reading, writing = os.pipe()
+    try:
+        getattr(Log(LogFile(None, writing), "debug", "json"), write)(*arguments)
+    finally:
+        os.close(writing)
+    with open(reading, "rb") as file:
+        data = file.read()
+    assert data.isascii()
+    assert data.endswith(b"\n")
+    (line,) = data.decode().splitlines()
+    found = json.loads(line)
+    assert isinstance(found, dict)
+    return found
+
+
+@given(st.text())
+def test_any_text_is_one_object(text: str) -> None:
+    """What is said is told whole, but for half of a surrogate pair, which is no text."""
+    found = record("application", text, 1)
+    told = text.encode("utf-8", "backslashreplace").decode()
+    assert found["message"] == told
+    assert found.keys() == {"time", "level", "source", "pid", "message"}
+
+
+def test_members() -> None:
+    """A line has time, level, source, pid and message; about a request its id, apart."""
+    found = record("write", "warning", "w12-1000000 GET /: look out", 4711)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", str(found.pop("time")))
+    assert found == {
+        "level": "warning",
+        "source": "lwcgi",
+        "pid": 4711,
+        "request": "w12-1000000",
+        "message": "GET /: look out",
+    }
+
+
+def test_sources() -> None:
+    """What the application says is marked, printed or logged; printing names no request."""
+    assert record("write", "error", "w1-000001 GET /: x", 1, True)["source"] == "app"
+    printed = record("application", "w1-000001 GET /: x", 1)
+    assert (printed["source"], printed["message"]) == ("app", "w1-000001 GET /: x")
+    assert "request" not in printed
+
+
+def test_letters_of_the_application() -> None:
+    """A small letter marks a line as the application's; what is no line at all is so too."""
+    assert wire.unpack_line(b"e text") == ("error", "text", True)
+    assert wire.unpack_line(b"E text") == ("error", "text", False)
+    assert wire.unpack_line(b"garbage").application

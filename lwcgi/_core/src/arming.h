@@ -43,11 +43,12 @@ struct rewind {
     void *robust_list;
     size_t robust_len;
     struct rlimit stack_limit;
-    uint64_t faults; /* of the serving child when it entered the request */
-    int32_t blind;   /* system calls cannot be seen */
-    int32_t unhurt;  /* in the request that ended nothing faulted */
-    int32_t ask;     /* eventfd: the child asks the root to tidy its table */
-    uint32_t asked;  /* futex: 0 until the root has */
+    uint64_t faults;  /* of the serving child when it entered the request */
+    uint64_t undo_ns; /* when the last undo began */
+    int32_t blind;    /* system calls cannot be seen */
+    int32_t unhurt;   /* in the request that ended nothing faulted */
+    int32_t ask;      /* eventfd: the child asks the root to tidy its table */
+    uint32_t asked;   /* futex: 0 until the root has */
     uint32_t line_len;
     int32_t left; /* the child ended in order */
     int32_t why;  /* number of the system call that made this end costly; -1 */

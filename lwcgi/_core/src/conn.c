@@ -169,7 +169,7 @@ void conn_wait(struct keep *k, int fd, int state)
     c->polled = 1;
 }
 
-_Static_assert(sizeof(struct request) == 776, "another layout: raise REQUEST_LAYOUT");
+_Static_assert(sizeof(struct request) == 848, "another layout: raise REQUEST_LAYOUT");
 
 int conn_stash(struct keep *k)
 {

@@ -240,7 +240,7 @@ void lw_log(char level, const void *text, size_t len)
     held = __atomic_load_n(&k->owner, __ATOMIC_RELAXED) == OWNER_CHILD;
     if (!held)
         direct_acquire(k);
-    t = report_request(k, level);
+    t = report_request(k, (char)(level | 32));
     text_escaped(&t, text, len);
     report_send(k, &t);
     if (!held)

@@ -25,7 +25,7 @@ enum {
     KEEP_CONTROL = 1024, /* unsent answers to management records */
     KEEP_READ = 65536,
     KEEP_OUT = 65536 + 1024, /* one record with its header, padding and END_REQUEST */
-    KEEP_TEXT = 4096,        /* one log line */
+    KEEP_TEXT = 4096,        /* one log line; a pipe takes as much whole (PIPE_BUF) */
     KEEP_MAX_FD = 65536,     /* descriptors a worker may hold */
     KEEP_OWN = 8,            /* more descriptors of the root, an engine's own */
     KEEP_MAX_FILES = 1024,   /* the application's own open files at freezing time */
@@ -45,9 +45,9 @@ struct lw_settings {
     int32_t verify;              /* compare everything with the snapshot after each request */
     int32_t dispatch;            /* see the application's system calls, where the kernel can */
     int32_t verbose;             /* a line for each request: how it was undone */
-    int32_t unused;
+    int32_t json;                /* the access log consists of JSON objects */
     int32_t events_fd;
-    int32_t access_log_fd; /* -1 = off */
+    int32_t access_log_fd; /* a pipe that does not block; -1 = off */
     int32_t queue_send;
     int32_t queue_recv;
     int32_t listener_count;
@@ -140,7 +140,8 @@ struct counters {
     uint64_t new_workers;
     uint64_t scans;
     uint64_t blind;
-    uint64_t pages; /* put back in all */
+    uint64_t pages;    /* put back in all */
+    uint64_t unlogged; /* lines of the access log that nobody took */
 };
 
 struct image;
@@ -192,10 +193,13 @@ struct keep {
     struct request rq;
     struct epoll_event ready[KEEP_BATCH];
     uint32_t entropy_left; /* bytes of entropy[] nobody was given yet */
-    uint32_t unused4;
+    uint32_t line_len;     /* bytes of line[]; 0 = no request waits for its undo */
+    int32_t undo_follows;  /* the request that ends is undone next */
+    int32_t log_stuck;     /* nobody took the last line of the access log */
     uint8_t entropy[KEEP_ENTROPY];
     uint8_t control[KEEP_CONTROL];
     char text[KEEP_TEXT];
+    char line[KEEP_TEXT]; /* of the access log */
     struct pair pairs[PARAMS_MAX_PAIRS];
     uint8_t rbuf[KEEP_READ];
     uint8_t obuf[KEEP_OUT];

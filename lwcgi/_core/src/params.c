@@ -40,6 +40,16 @@ static int note(struct params_known *known, const struct pair *p)
         known->protocol = *p;
     } else if (IS(p, "REMOTE_ADDR")) {
         known->remote_addr = *p;
+    } else if (IS(p, "REQUEST_ID")) {
+        known->request_id = *p;
+    } else if (IS(p, "HTTP_X_REQUEST_ID")) {
+        /* The web server's own word counts more than a header that it passes on. */
+        if (!IS(&known->request_id, "REQUEST_ID"))
+            known->request_id = *p;
+    } else if (IS(p, "HTTP_USER_AGENT")) {
+        known->user_agent = *p;
+    } else if (IS(p, "HTTP_REFERER")) {
+        known->referer = *p;
     }
     return 0;
 }

@@ -30,6 +30,9 @@ struct params_known {
     struct pair uri;
     struct pair protocol;
     struct pair remote_addr;
+    struct pair request_id; /* REQUEST_ID, or else HTTP_X_REQUEST_ID */
+    struct pair user_agent;
+    struct pair referer;
     uint32_t count; /* pairs used of the scratch array */
     uint32_t unused;
 };

@@ -108,7 +108,8 @@ static void log_line(struct relay *r, const uint8_t *message, size_t len)
         r->k->noted = 1;
         level = 'I';
     }
-    t = report_request(r->k, memchr("DIWE", level, 4) ? level : 'E');
+    /* In small letters: whatever it is, it comes from the context. */
+    t = report_request(r->k, memchr("DIWE", level, 4) ? (char)(level | 32) : 'e');
     if (r->lines == MAX_LINES)
         text_str(&t, "its further log lines are dropped; this is the last: ");
     if (len)

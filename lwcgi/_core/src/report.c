@@ -14,7 +14,7 @@ struct text report_start(struct keep *k, char level)
     return t;
 }
 
-static void name(struct keep *k, struct text *t)
+void report_name(const struct keep *k, struct text *t)
 {
     text_str(t, "w");
     text_num(t, (uint64_t)k->cfg.worker);
@@ -34,7 +34,7 @@ struct text report_request(struct keep *k, char level)
 {
     struct text t = report_start(k, level);
 
-    name(k, &t);
+    report_name(k, &t);
     text_str(&t, " ");
     pair_value(&t, &k->rq.known.method, 32);
     text_str(&t, " ");
@@ -59,46 +59,6 @@ void report(struct keep *k, char level, const char *line)
     report_send(k, &t);
 }
 
-void report_access(struct keep *k)
-{
-    static const char *const engines[] = {
-        [ENGINE_NONE] = "none", [ENGINE_FORK] = "fork", [ENGINE_REWIND] = "rewind"};
-    const struct request *rq = &k->rq;
-    struct text t = {k->text, k->text + KEEP_TEXT - 1};
-    struct pollfd writable = {.fd = k->cfg.access_log_fd, .events = POLLOUT};
-    uint64_t us;
-
-    if (k->cfg.access_log_fd < 0)
-        return;
-    us = (now_ns() - rq->started_ns) / 1000;
-    pair_value(&t, &rq->known.remote_addr, 64);
-    text_str(&t, " - - [");
-    text_time(&t);
-    text_str(&t, "] \"");
-    pair_value(&t, &rq->known.method, 32);
-    text_str(&t, " ");
-    pair_value(&t, &rq->known.uri, 2048);
-    text_str(&t, " ");
-    pair_value(&t, &rq->known.protocol, 32);
-    text_str(&t, "\" ");
-    text_pad(&t, rq->status, 3);
-    text_str(&t, " ");
-    text_num(&t, rq->bytes_out - rq->head_len);
-    text_str(&t, " ");
-    text_num(&t, us / 1000000);
-    text_str(&t, ".");
-    text_pad(&t, us % 1000000, 6);
-    text_str(&t, " ");
-    name(k, &t);
-    text_str(&t, " ");
-    text_str(&t, engines[k->cfg.engine]);
-    *t.at++ = '\n';
-    /* A pipe that is full, as standard output may be, must not stop the root. */
-    if (sys_poll(&writable, 1, 0) == 1)
-        sys_write(k->cfg.access_log_fd, k->text, (size_t)(t.at - k->text));
-    memset(k->text, 0, (size_t)(t.at - k->text));
-}
-
 void report_counters(struct keep *k)
 {
     const struct counters *c = &k->count;
@@ -114,6 +74,7 @@ void report_counters(struct keep *k)
         {" answered by the gateway", c->refused},
         {" connections handed on", c->handed},
         {" leftover processes killed", c->leftovers_killed},
+        {" lines of the access log lost", c->unlogged},
         /* The rest is known of the `rewind` engine only. */
         {" undone in place", c->in_place},
         {" with a new task", c->new_tasks},
@@ -123,7 +84,7 @@ void report_counters(struct keep *k)
         {" blind", c->blind},
         {" pages put back", c->pages},
     };
-    enum { OTHERS = 8 };
+    enum { OTHERS = 9 };
     struct text t = report_start(k, 'I');
     unsigned i;
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the root tells the world: lines for the supervisor's log, and the
- * access log.
+ * What the root tells the world: lines for the supervisor's log.
  */
 #ifndef LWCGI_REPORT_H
 #define LWCGI_REPORT_H
@@ -10,7 +9,8 @@
 #include "text.h"
 
 /* Starts a line of level 'D', 'I', 'W', 'E' or 'C' (an error, and the
- * supervisor counts it as a crash) in the keep's text buffer. */
+ * supervisor counts it as a crash) in the keep's text buffer; in small letters
+ * it is the application that says it. */
 struct text report_start(struct keep *k, char level);
 /* … naming the current request: "w1-000012 GET /path: ". */
 struct text report_request(struct keep *k, char level);
@@ -23,7 +23,7 @@ void report(struct keep *k, char level, const char *line);
 /* What this worker did in its life. */
 void report_counters(struct keep *k);
 
-/* One line of the access log for the current request. */
-void report_access(struct keep *k);
+/* The current request's own name: "w1-000012". */
+void report_name(const struct keep *k, struct text *t);
 
 #endif

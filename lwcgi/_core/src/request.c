@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "access.h"
 #include "answer.h"
 #include "conn.h"
 #include "hand.h"
@@ -425,7 +426,7 @@ void request_end(struct keep *k, struct inbox *in)
     if (rq->answered && !is_read(rq))
         request_drain(k);
     if (rq->params_done && rq->known.count)
-        report_access(k);
+        access_note(k);
     if (request_send_control(k))
         rq->poisoned = 1;
     k->control_len = 0;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+#include "access.h"
 #include "arming.h"
 #include "channel.h"
 #include "conn.h"
@@ -72,16 +73,23 @@ static void note_count(struct text *t, const char *before, uint64_t n, const cha
     text_str(t, after);
 }
 
-static void note_undone(struct keep *k, const struct trace *tr, const char *how)
+static void note_undone(struct keep *k, const struct trace *tr, enum undone how)
 {
+    static const char *const ways[] = {
+        [UNDONE_IN_PLACE] = "in place",
+        [UNDONE_NEW_TASK] = "with a new task",
+        [UNDONE_AFTER_END] = "after its process ended",
+        [UNDONE_NEW_WORKER] = "by a new worker",
+    };
     struct rewind *r = k->rewind;
     struct text t = {k->text + r->line_len, k->text + KEEP_TEXT};
 
+    access_undone(k, how, r->track.copied, now_ns() - r->undo_ns);
     if (!r->line_len)
         return;
     memcpy(k->text, r->line, r->line_len);
     text_str(&t, "undone ");
-    text_str(&t, how);
+    text_str(&t, ways[how]);
     if (tr->why >= 0)
         note_count(&t, " after call ", (uint64_t)tr->why, "");
     note_count(&t, ", ", r->track.copied, " pages copied");
@@ -175,14 +183,16 @@ static void finish(void *arg)
     if (t->flags & NOT_IN_PLACE)
         leave(r);
     note_request(k);
+    k->undo_follows = 1;
     direct_leave(k, in);
+    r->undo_ns = now_ns();
     ret = restore_request(k, in);
     if (ret) {
         t->flags |= TRACE_WHOLE;
         leave(r);
     }
     k->count.in_place++;
-    note_undone(k, t, "in place");
+    note_undone(k, t, UNDONE_IN_PLACE);
     trace_reset(t);
     serve_next(k, in);
 }
@@ -255,8 +265,10 @@ static void hand_back(struct guard *g)
  * the interpreter may run in it. A successor is forked from the application. */
 static void __attribute__((noreturn)) be_replaced(struct keep *k, const char *why, int err)
 {
-    struct text t = report_start(k, 'W');
+    struct text t;
 
+    access_undone(k, UNDONE_NEW_WORKER, 0, 0);
+    t = report_start(k, 'W');
     text_str(&t, "worker ");
     text_num(&t, (uint64_t)k->cfg.worker);
     text_str(&t, " is replaced: ");
@@ -295,7 +307,8 @@ static int is_sound(const struct belief *b)
            b->rewind->image.count <= IMAGE_MAPPINGS && tr->count <= TRACK_PAGES &&
            tr->run_count <= TRACK_PAGES && t->own.count <= TRACE_RANGES &&
            t->dropped.count <= TRACE_RANGES && t->protected.count <= TRACE_RANGES &&
-           t->opened_count <= TRACE_OPENED && t->saved_count <= TRACE_SAVED;
+           k->line_len <= KEEP_TEXT - 2 && t->opened_count <= TRACE_OPENED &&
+           t->saved_count <= TRACE_SAVED;
 }
 
 static void note_blind(struct keep *k)
@@ -337,10 +350,12 @@ static int clear_up(struct guard *g)
     note_request(k);
     served = k->rq.fd >= 0;
     k->rq.wire = k->rq.fd;
+    k->undo_follows = 1;
     if (!left)
         guard_settle(g, &how);
     else if (k->rq.fd >= 0)
         direct_leave(k, in);
+    r->undo_ns = now_ns();
     /* What cannot be put back is not tried: it may not even be writable. */
     r->track.copied = r->track.found = 0;
     ret = t->flags & TRACE_WHOLE ? 0 : restore_request(k, in);
@@ -352,7 +367,7 @@ static int clear_up(struct guard *g)
         note_blind(k);
     if (t->flags & TRACE_WHOLE || ret) {
         k->count.new_workers++;
-        note_undone(k, t, "by a new worker");
+        note_undone(k, t, UNDONE_NEW_WORKER);
         be_replaced(k,
                     ret ? "its memory cannot be put back"
                         : "a request changed what only a new process can undo",
@@ -362,7 +377,7 @@ static int clear_up(struct guard *g)
         k->count.ended++;
     else if (served)
         k->count.new_tasks++;
-    note_undone(k, t, left ? "with a new task" : "after its process ended");
+    note_undone(k, t, left ? UNDONE_NEW_TASK : UNDONE_AFTER_END);
     ret = t->flags & TRACE_FILES ? conn_rebuild(k, k->wake, SOURCE_WAKE) : 0;
     if (ret)
         be_replaced(k, "its connections cannot be watched", ret);

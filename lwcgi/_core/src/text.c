@@ -35,10 +35,10 @@ void text_num(struct text *t, uint64_t n)
     text_pad(t, n, 1);
 }
 
+static const char hex[] = "0123456789abcdef";
+
 static void put_hex(struct text *t, uint8_t byte)
 {
-    static const char hex[] = "0123456789abcdef";
-
     if (t->end - t->at >= 4) {
         put(t, '\\');
         put(t, 'x');
@@ -69,6 +69,65 @@ void text_quoted(struct text *t, const uint8_t *s, size_t len)
             put(t, (char)s[i]);
 }
 
+/* The character that `s` begins with, and its length in *size; -1 where that is
+ * no UTF-8 (RFC 3629 section 4: no overlong forms, no surrogates). */
+static int32_t character(const uint8_t *s, size_t len, unsigned *size)
+{
+    static const int32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    unsigned n = s[0] < 0x80 ? 1 : s[0] < 0xc0 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4, i;
+    int32_t c = n == 1 ? s[0] : s[0] & (0xff >> (n + 1));
+
+    if (n == 0 || n > len || s[0] >= 0xf8)
+        return -1;
+    for (i = 1; i < n; i++) {
+        if ((s[i] & 0xc0) != 0x80)
+            return -1;
+        c = c << 6 | (s[i] & 0x3f);
+    }
+    if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+        return -1;
+    *size = n;
+    return c;
+}
+
+static void put_unit(struct text *t, uint32_t unit)
+{
+    int shift;
+
+    put(t, '\\');
+    put(t, 'u');
+    for (shift = 12; shift >= 0; shift -= 4)
+        put(t, hex[unit >> shift & 15]);
+}
+
+void text_json(struct text *t, const uint8_t *s, size_t len)
+{
+    size_t i;
+    unsigned size = 1;
+
+    /* An escape is written as a whole or not at all: "\\xHH" takes 5, two units 12. */
+    for (i = 0; i < len; i += size) {
+        int32_t c = character(s + i, len - i, &size);
+
+        if (c >= 0x20 && c < 0x7f && t->end - t->at >= 2) {
+            if (c == '"' || c == '\\')
+                put(t, '\\');
+            put(t, (char)c);
+        } else if (c < 0 && t->end - t->at >= 5) {
+            put(t, '\\');
+            put_hex(t, s[i]);
+            size = 1;
+        } else if (c >= 0x10000 && t->end - t->at >= 12) {
+            put_unit(t, 0xd800 + ((uint32_t)(c - 0x10000) >> 10));
+            put_unit(t, 0xdc00 + ((uint32_t)c & 0x3ff));
+        } else if (c >= 0 && c < 0x10000 && (c < 0x20 || c >= 0x7f) && t->end - t->at >= 6) {
+            put_unit(t, (uint32_t)c);
+        } else {
+            return;
+        }
+    }
+}
+
 /* Days since 1970-01-01 as a date of the Gregorian calendar. */
 static void civil(int64_t days, unsigned *year, unsigned *month, unsigned *day)
 {
@@ -84,7 +143,7 @@ static void civil(int64_t days, unsigned *year, unsigned *month, unsigned *day)
     *year = year_of_era + (unsigned)era * 400 + (*month <= 2);
 }
 
-void text_time(struct text *t)
+static long put_time(struct text *t)
 {
     struct timespec now;
     unsigned year, month, day, second;
@@ -103,5 +162,20 @@ void text_time(struct text *t)
     text_pad(t, second / 60 % 60, 2);
     put(t, ':');
     text_pad(t, second % 60, 2);
+    return now.tv_nsec;
+}
+
+void text_time(struct text *t)
+{
+    put_time(t);
+    put(t, 'Z');
+}
+
+void text_time_ms(struct text *t)
+{
+    long ns = put_time(t);
+
+    put(t, '.');
+    text_pad(t, (uint64_t)ns / 1000000, 3);
     put(t, 'Z');
 }

@@ -24,7 +24,12 @@ void text_escaped(struct text *t, const uint8_t *s, size_t len);
 /* … for a field between quotes: quotes, backslashes and all that is not ASCII
  * as well. */
 void text_quoted(struct text *t, const uint8_t *s, size_t len);
-/* Wall-clock time now, UTC, as 2026-11-24T06:15:13Z. */
+/* … for a string of JSON (RFC 8259), ASCII alone: what is not ASCII or not
+ * printable as \uXXXX, bytes that are no UTF-8 as the four characters \xHH. */
+void text_json(struct text *t, const uint8_t *s, size_t len);
+/* Wall-clock time now, UTC, as 2026-11-24T06:15:13Z, … */
 void text_time(struct text *t);
+/* … as 2026-11-24T06:15:13.042Z. */
+void text_time_ms(struct text *t);
 
 #endif
