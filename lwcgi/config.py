@@ -22,6 +22,9 @@ MOST_WORKERS = 1024
 AT_START = (
     "bind",
     "allow_remote",
+    "socket_mode",
+    "user",
+    "group",
     "backlog",
     "log_level",
     "log_format",
@@ -49,6 +52,17 @@ def parse_size(text: str) -> int:
     if size > _LARGEST:
         raise ValueError(f"{text!r} is not a size; write bytes or 64k, 16m, 1g")
     return size
+
+
+def parse_mode(text: str) -> int:
+    """Return the permissions in *text*, octal as chmod(1) takes them: ``660``, ``0666``.
+
+    Raises:
+        ValueError: it is not such a number.
+    """
+    if not re.fullmatch(r"0?[0-7]{3}", text.strip(), re.ASCII):
+        raise ValueError(f"{text!r} is not a mode; write three octal digits, such as 660")
+    return int(text.strip(), 8)
 
 
 def parse_duration(text: str) -> float:
@@ -80,6 +94,9 @@ class Settings:
         pythonpath: directories put in front of ``sys.path``.
         bind: addresses to listen on, ``unix:PATH`` or ``HOST:PORT``.
         allow_remote: TCP addresses other than loopback are wanted.
+        socket_mode: permissions of a socket file that is made.
+        user: whom the application runs as, a name or a number; None for whoever started us.
+        group: its group, a name or a number; None for the user's.
         backlog: length of each listener's queue, in connections (listen(2)).
         workers: number of worker processes.
         engine: one of ENGINES.
@@ -114,6 +131,9 @@ class Settings:
     pythonpath: tuple[str, ...] = ()
     bind: tuple[str, ...] = ("127.0.0.1:9000",)
     allow_remote: bool = False
+    socket_mode: int = 0o660
+    user: str | None = None
+    group: str | None = None
     backlog: int = 2048
     workers: int = field(default_factory=default_workers)
     engine: str = "auto"

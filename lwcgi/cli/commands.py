@@ -15,7 +15,7 @@ from click.core import ParameterSource
 
 from .. import __version__, config
 from ..errors import ConfigError, GateError, LwcgiError
-from ..supervisor import machine, sockets
+from ..supervisor import examination, identity, machine, sockets
 from ..supervisor.handover import Handover
 from ..supervisor.logfile import STANDARD, LogFile
 from ..supervisor.logs import Log, escape
@@ -92,8 +92,9 @@ def check(app: str | None, no_warmup: bool, **values: Any) -> None:
         click.echo(f"engine {row.name:<8}{'yes' if row.available else 'no':<4} {row.remark}")
         if row.remedy:
             click.echo(f"{'':<20}remedy: {row.remedy}")
-    engine, why = machine.choose(values["engine"])
-    click.echo(f"would use    {engine.name}, {why}")
+    user = identity.resolve(values["user"], values["group"])
+    engine, why = examination.choose(values["engine"], user)
+    click.echo(f"would use    {engine}, {why}")
     if app:
         settings = options.settings(app, no_warmup, values)
         notes = Master(settings, Log(level=settings.log_level), check=True).run()

@@ -31,6 +31,7 @@ def _measured(parse: Callable[[str], float], kind: str) -> dict[str, Any]:
 
 
 _SIZE = _measured(config.parse_size, "SIZE")
+_MODE = _measured(config.parse_mode, "MODE")
 _DURATION = _measured(config.parse_duration, "TIME")
 _STRONGEST_FIRST = (
     ParameterSource.COMMANDLINE,
@@ -95,11 +96,14 @@ _LOADING = (
 _SERVING = (
     _option(
         "bind",
-        "Address to listen on; repeatable. A socket file gets mode 0660. [default: 127.0.0.1:9000]",
+        "Address to listen on; repeatable. [default: 127.0.0.1:9000]",
         multiple=True,
         metavar="unix:PATH|HOST:PORT",
     ),
     _switch("allow-remote", "Listen on addresses others can reach."),
+    _option("socket-mode", "Permissions of a socket file.", **_MODE, default="660"),
+    _option("user", "Run the application as this user.", metavar="NAME|UID"),
+    _option("group", "Run it as this group. [default: the user's]", metavar="NAME|GID"),
     _option("backlog", "Connections that may wait.", type=int, default=_DEFAULTS["backlog"]),
     _option("workers", "Worker processes.  [default: cores]", type=int, show_default=False),
     _option("timeout", "Time for one request; 0 for no limit.", **_DURATION, default="30s"),

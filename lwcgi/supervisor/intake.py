@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from . import wire
 from .accesslog import AccessLog
+from .identity import Identity
 from .logfile import LogFile
 from .logs import Lines, Log
 
@@ -99,6 +100,10 @@ class Intake:
             except OSError as error:
                 self._log.write("error", f"the {what} cannot be opened anew: {error}")
         self._log.write("info", "log files are opened anew")
+
+    def belong_to(self, owner: Identity) -> None:
+        """Let processes of *owner* open the output anew (/dev/stderr, and each request's own)."""
+        os.fchown(self._output_in, owner.uid, owner.gid)
 
     def sources(self) -> list[tuple[int, Callable[[], object]]]:
         """Return each descriptor to watch, and what to call when it is readable."""

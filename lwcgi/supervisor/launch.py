@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from .. import __version__
 from ..config import Settings
 from . import processes, wire
+from .environment import for_application
+from .identity import Identity, credentials
 from .signals import held_back
 
 _PR_SET_PDEATHSIG = 1
@@ -87,13 +89,20 @@ class Snapshot:
         self._process = process
 
     @classmethod
-    def start(cls, settings: Settings, descriptors: Descriptors, check: bool) -> Snapshot:
+    def start(
+        cls,
+        settings: Settings,
+        descriptors: Descriptors,
+        check: bool,
+        identity: Identity | None = None,
+    ) -> Snapshot:
         """Start one.
 
         Parameters:
             settings: what it is to load.
             descriptors: what it inherits.
             check: load and freeze, report, and end.
+            identity: the user it is to be; None for this process's.
 
         Raises:
             OSError: no process or no socket could be made.
@@ -133,6 +142,8 @@ class Snapshot:
                     pass_fds=[theirs.fileno(), *descriptors.inherited()],
                     start_new_session=True,
                     preexec_fn=prepare,
+                    env=for_application(identity),
+                    **credentials(identity),
                 )
         except BaseException:
             control.close()

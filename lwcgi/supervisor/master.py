@@ -16,9 +16,10 @@ from contextlib import ExitStack
 
 from .. import __version__
 from ..config import Settings
-from . import machine
+from . import examination
 from .generation import Generation
 from .handover import Handover, Heir, note_listeners
+from .identity import resolve
 from .intake import Intake
 from .launch import Descriptors, Snapshot, become_subreaper
 from .logs import Log
@@ -50,7 +51,8 @@ class Master:
         reread: Callable[[], Settings] | None = None,
         left: Handover | None = None,
     ) -> None:
-        self._engine, self._why = machine.choose(settings.engine)
+        self._identity = resolve(settings.user, settings.group)
+        self._engine, self._why = self._choose(settings.engine)
         self._settings = settings
         self._log = log
         self._check = check
@@ -59,7 +61,9 @@ class Master:
         self._intake = Intake(log, left.intake if left else ())
         self._queue = _open_queue(left.queue if left else None)
         self._listeners: list[Listener] = left.open_listeners() if left else []
-        self._succession = Succession(settings, self._launch, log.write, self._selector, check)
+        self._succession = Succession(
+            settings, self._choose, self._launch, log.write, self._selector, check
+        )
         self._succession.reread = reread
         self._succession.on_end = self._on_end
         self._intake.on_crash = self._succession.freshness.crashed
@@ -77,6 +81,8 @@ class Master:
             ApplicationError, GateError, EngineError: the application cannot be started.
         """
         become_subreaper()
+        if self._identity:
+            self._intake.belong_to(self._identity)
         with ExitStack() as stack:
             stack.callback(self._selector.close)
             self._signals = stack.enter_context(Signals())
@@ -107,13 +113,19 @@ class Master:
         if not left:
             for text in settings.bind:
                 self._listeners.append(
-                    Listener(parse(text), settings.backlog, settings.allow_remote)
+                    Listener(
+                        parse(text),
+                        settings.backlog,
+                        settings.allow_remote,
+                        settings.socket_mode,
+                        self._identity,
+                    )
                 )
         self._intake.open_access_log(settings.access_log)
         addresses = ", ".join(str(listener.address) for listener in self._listeners)
         after = f", taking over from {left.version}" if left else ""
         self._log.write("info", f"lwcgi {__version__}{after}, listening on {addresses}")
-        self._log.write("info", f"engine {self._engine.name}, {self._why}")
+        self._log.write("info", f"engine {self._engine}, {self._why}")
 
     def _begin(self) -> None:
         left, succession = self._left, self._succession
@@ -134,6 +146,9 @@ class Master:
         self._reap()
         succession.load("SIGUSR2")
 
+    def _choose(self, engine: str) -> tuple[str, str]:
+        return examination.choose(engine, self._identity)
+
     def _launch(self, settings: Settings) -> Snapshot:
         descriptors = Descriptors(
             listeners=[listener.fileno() for listener in self._listeners],
@@ -142,7 +157,7 @@ class Master:
             access_log=self._intake.access_log,
             queue=(self._queue[0].fileno(), self._queue[1].fileno()),
         )
-        snapshot = Snapshot.start(settings, descriptors, self._check)
+        snapshot = Snapshot.start(settings, descriptors, self._check, self._identity)
         self._intake.speaker = snapshot.pid
         return snapshot
 

@@ -15,11 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ..errors import BindError, ConfigError
+from .identity import Identity
 
 # sizeof(sun_path) less the closing NUL (unix(7)).
 _LONGEST_PATH = 107
-# rw for owner and group, nothing for others.
-_UNIX_UMASK = 0o117
 _PROBE_SECONDS = 1.0
 
 
@@ -75,17 +74,26 @@ class Listener:
         address: where to listen.
         backlog: length of the queue, in connections (listen(2)).
         allow_remote: an address other than loopback is wanted.
+        mode: permissions of a socket file.
+        owner: whose a socket file is; None for this process's user.
 
     Raises:
         BindError: the address is in use, not ours to take, or not local.
     """
 
-    def __init__(self, address: Address, backlog: int, allow_remote: bool) -> None:
+    def __init__(
+        self,
+        address: Address,
+        backlog: int,
+        allow_remote: bool,
+        mode: int = 0o660,
+        owner: Identity | None = None,
+    ) -> None:
         self.made: tuple[int, int] | None = None
         """Device and inode of the socket file, where it is ours to remove."""
+        self.address = address
         if address.path:
-            self.socket = self._listen_unix(address, backlog)
-            self.address = address
+            self.socket = self._listen_unix(address, backlog, mode, owner)
         else:
             self.socket = _listen_tcp(address, backlog, allow_remote)
             host, port = self.socket.getsockname()[:2]
@@ -120,17 +128,21 @@ class Listener:
         self.made = None
         self.socket.close()
 
-    def _listen_unix(self, address: Address, backlog: int) -> socket.socket:
+    def _listen_unix(
+        self, address: Address, backlog: int, mode: int, owner: Identity | None
+    ) -> socket.socket:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             with _only_one_at_a_time(os.path.dirname(address.path)):
                 _remove_stale(address)
-                before = os.umask(_UNIX_UMASK)
+                before = os.umask(0o777 & ~mode)
                 try:
                     listener.bind(address.path)
                 finally:
                     os.umask(before)
                 self.made = _identity(address.path)
+                if owner is not None:
+                    os.chown(address.path, owner.uid, owner.gid, follow_symlinks=False)
                 listener.listen(backlog)
         except OSError as error:
             listener.close()

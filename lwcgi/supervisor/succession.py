@@ -11,12 +11,12 @@ from functools import partial
 
 from ..config import MOST_WORKERS, Settings
 from ..errors import ApplicationError, EngineError, LwcgiError
-from . import machine
 from .backoff import Backoff
 from .freshness import Freshness
 from .generation import Generation
 from .launch import Snapshot
 
+Choose = Callable[[str], tuple[str, str]]
 Launch = Callable[[Settings], Snapshot]
 Tell = Callable[[str, str], None]
 
@@ -29,6 +29,7 @@ class Succession:
 
     Parameters:
         settings: what to load.
+        choose: returns the engine that a name stands for, and why; may raise LwcgiError.
         launch: starts a snapshot process.
         tell: takes level and text for the log.
         selector: where the control sockets are watched.
@@ -38,6 +39,7 @@ class Succession:
     def __init__(
         self,
         settings: Settings,
+        choose: Choose,
         launch: Launch,
         tell: Tell,
         selector: selectors.BaseSelector,
@@ -61,6 +63,7 @@ class Succession:
         """Called with one whose last process is gone."""
         self.stopping = False
         self._quick = False
+        self._choose = choose
         self._launch = launch
         self._tell = tell
         self._selector = selector
@@ -219,10 +222,10 @@ class Succession:
             return
         settings = replace(self.settings, workers=self.workers)
         try:
-            engine, _ = machine.choose(settings.engine)
-            settings = replace(settings, engine=engine.name)
+            engine, _ = self._choose(settings.engine)
+            settings = replace(settings, engine=engine)
             snapshot = self._launch(settings)
-        except (OSError, EngineError) as error:
+        except (OSError, LwcgiError) as error:
             self._cannot_start(error)
             return
         generation = Generation(snapshot, settings)
@@ -235,7 +238,7 @@ class Succession:
             return True
         try:
             new = self.reread()
-            machine.choose(new.engine)
+            self._choose(new.engine)
         except LwcgiError as error:
             self._explain(error)
             self._tell("error", "not reloaded; what was loaded before goes on")
@@ -296,7 +299,7 @@ class Succession:
         else:
             self._retry("the snapshot process is gone", generation)
 
-    def _cannot_start(self, error: OSError | EngineError) -> None:
+    def _cannot_start(self, error: OSError | LwcgiError) -> None:
         if isinstance(error, OSError):
             error = EngineError(
                 f"cannot start a process: {error.strerror}",

@@ -45,7 +45,9 @@ class Gateway:
         engine: fork or none.
         options: more command-line options, by name without dashes; True stands alone.
         environ: more environment variables.
-        program: what stands before `run`; the tests of mutations run another one.
+        program: what stands before `run`; the tests of mutations run another one. In it,
+            {address} is the path of the gateway's socket.
+        bind: what is given as --bind, by default that path.
         privileged: False takes every capability away, as from an ordinary user.
 
     Used as a context manager: inside, it serves; afterwards no process of it is left.
@@ -62,6 +64,7 @@ class Gateway:
         environ: Mapping[str, str] | None = None,
         program: Sequence[str] = (sys.executable, "-m", "lwcgi"),
         privileged: bool = True,
+        bind: Sequence[str] | None = None,
     ) -> None:
         self.app = app
         self.engine = engine
@@ -69,6 +72,7 @@ class Gateway:
         self.environ = dict(environ or {})
         self.program = list(program)
         self.privileged = privileged
+        self.bind = bind
         self._mark = f"lwcgi-test-{uuid.uuid4().hex}"
 
     def another(self, **changes: Any) -> Gateway:
@@ -80,16 +84,18 @@ class Gateway:
             "environ": self.environ,
             "program": self.program,
             "privileged": self.privileged,
+            "bind": self.bind,
         }
         return Gateway(options=options, **(same | changes))
 
     def _command(self) -> list[str]:
         command = [
-            *self.program, "run", self.app,
+            *(word.replace("{address}", self.address) for word in self.program), "run", self.app,
             "--pythonpath", str(ROOT),
-            "--bind", f"unix:{self.address}",
             "--engine", self.engine,
         ]  # fmt: skip
+        for address in [f"unix:{self.address}"] if self.bind is None else self.bind:
+            command += ["--bind", address]
         for name, value in self.options.items():
             values = value if isinstance(value, (list, tuple)) else [value]
             for one in values:
