@@ -23,6 +23,7 @@ from .identity import resolve
 from .intake import Intake
 from .launch import Descriptors, Snapshot, become_subreaper
 from .logs import Log
+from .notify import Notifier
 from .reexec import Reexec
 from .signals import Signals
 from .sockets import Listener, parse
@@ -59,6 +60,8 @@ class Master:
         self._left = left
         self._selector = selectors.DefaultSelector()
         self._intake = Intake(log, left.intake if left else ())
+        self._notifier = Notifier({} if check else os.environ, log)
+        self._chores = (self._intake, self._notifier)
         self._queue = _open_queue(left.queue if left else None)
         self._listeners: list[Listener] = left.open_listeners() if left else []
         self._succession = Succession(
@@ -66,6 +69,7 @@ class Master:
         )
         self._succession.reread = reread
         self._succession.on_end = self._on_end
+        self._succession.on_ready = lambda _: self._tell_ready()
         self._intake.on_crash = self._succession.freshness.crashed
         self._reexec = Reexec(self._leave, log.write)
         self._notes: list[str] | None = None
@@ -102,7 +106,8 @@ class Master:
             while not self._is_over():
                 for key, _ in self._selector.select(self._patience()):
                     key.data()
-                self._intake.tick(time.monotonic())
+                for chore in self._chores:
+                    chore.tick(time.monotonic())
                 self._tick()
             if not self._check:
                 self._log.write("info", "stopped")
@@ -192,8 +197,8 @@ class Master:
             return 0.0  # the last one in between has gone in this very turn
         due = self._reexec.due()
         waits = [] if due is None else [max(0.0, due - time.monotonic())]
-        if (due := self._intake.due) is not None:
-            waits.append(max(0.0, due - time.monotonic()))
+        now = time.monotonic()
+        waits += [max(0.0, chore.due - now) for chore in self._chores if chore.due is not None]
         if (patience := self._succession.patience()) is not None:
             waits.append(patience)
         return min(waits, default=None)
@@ -211,6 +216,10 @@ class Master:
                 reexec.try_out()
         succession.held = reexec.wanted or reexec.pending
         succession.tick()
+        if self._notifier.reloads and succession.is_settled():
+            self._tell_ready()  # the reload came to nothing
+        if succession.was_ready and not (succession.serving or succession.stopping):
+            self._notifier.status("not serving: the application is loaded again")
 
     def _on_signals(self) -> None:
         succession = self._succession
@@ -223,6 +232,8 @@ class Master:
             elif number == signal.SIGHUP and self._in_terminal and not os.isatty(0):
                 self._stop(quick=False, name=name)  # the terminal was closed
             elif number == signal.SIGHUP:
+                if not succession.stopping and succession.was_ready:
+                    self._notifier.reloading(f"{name}: the application is loaded again")
                 succession.load(name, reread=True)
             elif number == signal.SIGUSR1:
                 self._intake.reopen_logs()
@@ -241,7 +252,14 @@ class Master:
         self._log.write("info", "SIGUSR2: lwcgi is executed anew")
         self._reexec.wanted = True
 
+    def _tell_ready(self) -> None:
+        serving = self._succession.serving
+        workers = f"{self._succession.workers} worker{'s' if self._succession.workers != 1 else ''}"
+        engine = serving.settings.engine if serving else self._engine
+        self._notifier.ready(f"serving: {workers}, engine {engine}")
+
     def _stop(self, quick: bool, name: str) -> None:
+        self._notifier.stopping(f"{name}: stopping")
         self._close_listeners()
         # Nobody will take a connection from it any more: nobody shall wait for room in it.
         try:

@@ -167,7 +167,7 @@ class Succession:
             due.append(self._not_before)
         if (moment := self._deadline()) is not None:
             due.append(moment)
-        if self._is_settled() and (moment := self.freshness.due()) is not None:
+        if self.is_settled() and (moment := self.freshness.due()) is not None:
             due.append(moment)
         return max(0.0, min(due) - time.monotonic()) if due else None
 
@@ -189,7 +189,7 @@ class Succession:
         deadline = self._deadline()
         if self.coming and deadline is not None and now >= deadline:
             self.coming.give_up(_too_slow(self.coming.settings.startup_timeout))
-        if self._is_settled() and (why := self.freshness.complaint()):
+        if self.is_settled() and (why := self.freshness.complaint()):
             self.load(why)
         if self._wanted and now >= self._not_before and self._may_load():
             self._load()
@@ -203,7 +203,7 @@ class Succession:
         leaving = len(self.generations) - (self.serving is not None)
         return not (self.stopping or self.held or self.coming) and leaving < MOST_LEAVING
 
-    def _is_settled(self) -> bool:
+    def is_settled(self) -> bool:
         """One serves, and nothing is to change that."""
         busy = self.stopping or self.held or self.coming or self._wanted
         return not busy and self.serving is not None
