@@ -92,7 +92,7 @@ class Settings:
         factory: the callable makes the application instead of being it.
         chdir: directory to enter before loading; None stays where the command was started.
         pythonpath: directories put in front of ``sys.path``.
-        bind: addresses to listen on, ``unix:PATH`` or ``HOST:PORT``.
+        bind: addresses to listen on, ``unix:PATH``, ``HOST:PORT`` or ``fd://N``.
         allow_remote: TCP addresses other than loopback are wanted.
         socket_mode: permissions of a socket file that is made.
         user: whom the application runs as, a name or a number; None for whoever started us.
@@ -169,7 +169,7 @@ class Settings:
         if not 1 <= len(self.bind) <= MOST_ADDRESSES:
             raise ConfigError(
                 f"{len(self.bind)} addresses to listen on",
-                f"give --bind unix:PATH or --bind HOST:PORT, 1 to {MOST_ADDRESSES} times",
+                f"give --bind unix:PATH, HOST:PORT or fd://N, 1 to {MOST_ADDRESSES} times",
             )
         _check_choice("engine", self.engine, ENGINES)
         _check_choice("log-level", self.log_level, LOG_LEVELS)

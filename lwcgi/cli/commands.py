@@ -132,6 +132,11 @@ def _upstream(app: str, servers: list[str]) -> str:
 
 def _reachable(address: sockets.Address) -> str:
     """Return where nginx, on this machine, finds *address*."""
+    if address.fd >= 0:
+        raise ConfigError(
+            f"{address} does not tell where it listens",
+            "name the socket's own address, unix:PATH or HOST:PORT, with --bind",
+        )
     if address.path:
         return str(address)
     if not address.port:

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from .. import config
 from ..errors import ConfigError
+from ..supervisor import activation
 from . import configfile
 
 Command = Callable[..., Any]
@@ -96,9 +97,9 @@ _LOADING = (
 _SERVING = (
     _option(
         "bind",
-        "Address to listen on; repeatable. [default: 127.0.0.1:9000]",
+        "Address to listen on; repeatable. [default: what a service manager passes, or 127.0.0.1:9000]",
         multiple=True,
-        metavar="unix:PATH|HOST:PORT",
+        metavar="unix:PATH|HOST:PORT|fd://N",
     ),
     _switch("allow-remote", "Listen on addresses others can reach."),
     _option("socket-mode", "Permissions of a socket file.", **_MODE, default="660"),
@@ -217,6 +218,7 @@ def settings(app: str | None, no_warmup: bool, values: dict[str, Any]) -> config
         raise ConfigError(
             "no application named", "write MODULE:CALLABLE, for example myproject.wsgi:application"
         )
+    values["bind"] = activation.addresses(values["bind"], os.environ)
     given = {name: value for name, value in values.items() if value not in (None, ())}
     if no_warmup and not (values["warmup"] and _warmup_is_stronger()):
         given["warmup"] = ()

@@ -10,7 +10,7 @@ import json
 import os
 import socket
 from collections.abc import MutableMapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 
 from .. import __version__
 from ..config import Settings
@@ -23,6 +23,9 @@ VARIABLE = "LWCGI_HANDOVER"
 _TRIAL = "trial:"
 # Raised when an older lwcgi could not make sense of what this one writes.
 _FORMAT = 1
+
+Place = tuple[str, str, int, int]
+"""The fields of an `Address`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +77,7 @@ class Handover:
     Parameters:
         version: of the lwcgi that leaves it.
         bind: the addresses as they were configured.
-        listeners: for each its descriptor, its address as path, host and port, and its file.
+        listeners: for each its descriptor, its address, and its file.
         queue: both ends of the queue of connections.
         intake: the descriptors of `Intake`.
         workers: how many there are to be.
@@ -85,7 +88,7 @@ class Handover:
 
     version: str = __version__
     bind: list[str]
-    listeners: list[tuple[int, str, str, int, tuple[int, int] | None]]
+    listeners: list[tuple[int, Place, tuple[int, int] | None]]
     queue: list[int]
     intake: list[int]
     workers: int
@@ -118,6 +121,9 @@ class Handover:
         if told is None:
             return None
         trial = told.startswith(_TRIAL)
+        if trial and environment.get("LISTEN_PID") == str(os.getppid()):
+            # What was passed is meant for the program that this one may become.
+            environment["LISTEN_PID"] = str(os.getpid())
         try:
             fd = int(told.removeprefix(_TRIAL))
             content = json.loads(os.pread(fd, os.fstat(fd).st_size, 0))
@@ -139,19 +145,16 @@ class Handover:
     def open_listeners(self) -> list[Listener]:
         """Return the listeners again."""
         return [
-            Listener.inherit(Address(path, host, port), fd, (made[0], made[1]) if made else None)
-            for fd, path, host, port, made in self.listeners
+            Listener.inherit(Address(*place), fd, (made[0], made[1]) if made else None)
+            for fd, place, made in self.listeners
         ]
 
 
 def note_listeners(
     listeners: Sequence[Listener],
-) -> list[tuple[int, str, str, int, tuple[int, int] | None]]:
+) -> list[tuple[int, Place, tuple[int, int] | None]]:
     """Return the listeners as a `Handover` has them."""
-    return [
-        (found.fileno(), found.address.path, found.address.host, found.address.port, found.made)
-        for found in listeners
-    ]
+    return [(found.fileno(), astuple(found.address), found.made) for found in listeners]
 
 
 def value(fd: int, trial: bool) -> str:

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 
 from .. import __version__
 from ..config import Settings
-from . import examination
+from . import activation, examination
 from .generation import Generation
 from .handover import Handover, Heir, note_listeners
 from .identity import resolve
@@ -127,10 +127,12 @@ class Master:
                     )
                 )
         self._intake.open_access_log(settings.access_log)
-        addresses = ", ".join(str(listener.address) for listener in self._listeners)
+        addresses = ", ".join(map(str, self._listeners))
         after = f", taking over from {left.version}" if left else ""
         self._log.write("info", f"lwcgi {__version__}{after}, listening on {addresses}")
         self._log.write("info", f"engine {self._engine}, {self._why}")
+        for text in activation.unused(settings.bind, os.environ):
+            self._log.write("warning", f"{text} was passed to lwcgi and is not used: see --bind")
 
     def _begin(self) -> None:
         left, succession = self._left, self._succession

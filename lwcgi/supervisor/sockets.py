@@ -15,29 +15,35 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ..errors import BindError, ConfigError
+from . import inherited
+from .activation import SCHEME
 from .identity import Identity
 
 # sizeof(sun_path) less the closing NUL (unix(7)).
 _LONGEST_PATH = 107
 _PROBE_SECONDS = 1.0
+_HIGHEST_FD = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
 class Address:
-    """One ``--bind`` value: a Unix socket's absolute path, or a TCP host and port."""
+    """One ``--bind`` value: a Unix socket's absolute path, a TCP host and port, or a descriptor."""
 
     path: str = ""
     host: str = ""
     port: int = 0
+    fd: int = -1
 
     def __str__(self) -> str:
+        if self.fd >= 0:
+            return f"{SCHEME}{self.fd}"
         if self.path:
             return f"unix:{self.path}"
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def parse(text: str) -> Address:
-    """Return the address written as ``unix:PATH``, ``HOST:PORT`` or ``[IPV6]:PORT``.
+    """Return the address written as ``unix:PATH``, ``HOST:PORT``, ``[IPV6]:PORT`` or ``fd://N``.
 
     A relative path is taken from the current directory.
 
@@ -57,12 +63,17 @@ def parse(text: str) -> Address:
                 "choose a shorter directory, for example /run/lwcgi/",
             )
         return Address(path=absolute)
+    if text.startswith(SCHEME):
+        number = text.removeprefix(SCHEME)
+        if not (number.isascii() and number.isdigit()) or int(number) > _HIGHEST_FD:
+            raise ConfigError(f"{text!r} names no descriptor", "write fd://N, for example fd://0")
+        return Address(fd=int(number))
     host, _, port = text.rpartition(":")
     bare = host.removeprefix("[").removesuffix("]")
     good_host = bare and "/" not in bare and (":" not in bare or host == f"[{bare}]")
     if not good_host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise ConfigError(
-            f"{text!r} is not an address", "write unix:PATH, HOST:PORT or [IPV6]:PORT"
+            f"{text!r} is not an address", "write unix:PATH, HOST:PORT, [IPV6]:PORT or fd://N"
         )
     return Address(host=bare, port=int(port))
 
@@ -72,7 +83,7 @@ class Listener:
 
     Parameters:
         address: where to listen.
-        backlog: length of the queue, in connections (listen(2)).
+        backlog: length of the queue, in connections (listen(2)); an inherited socket has its own.
         allow_remote: an address other than loopback is wanted.
         mode: permissions of a socket file.
         owner: whose a socket file is; None for this process's user.
@@ -92,13 +103,20 @@ class Listener:
         self.made: tuple[int, int] | None = None
         """Device and inode of the socket file, where it is ours to remove."""
         self.address = address
-        if address.path:
+        if address.fd >= 0:
+            self.socket = inherited.take(address.fd, allow_remote)
+        elif address.path:
             self.socket = self._listen_unix(address, backlog, mode, owner)
         else:
             self.socket = _listen_tcp(address, backlog, allow_remote)
             host, port = self.socket.getsockname()[:2]
             self.address = Address(host=host, port=port)
         self.socket.setblocking(False)
+
+    def __str__(self) -> str:
+        if self.address.fd >= 0:
+            return f"{self.address} ({inherited.place(self.socket)})"
+        return str(self.address)
 
     @classmethod
     def inherit(cls, address: Address, fd: int, made: tuple[int, int] | None) -> Listener:
