@@ -68,7 +68,9 @@ class Gateway:
     ) -> None:
         self.app = app
         self.engine = engine
-        self.options = {"workers": 1, "no-warmup": True, **(options or {})}
+        # Many tests crash requests, and look whether the same worker goes on.
+        usual = {"workers": 1, "no-warmup": True, "snapshot-max-crashes": 0}
+        self.options = {**usual, **(options or {})}
         self.environ = dict(environ or {})
         self.program = list(program)
         self.privileged = privileged
