@@ -139,7 +139,8 @@ def main() -> int:
     site = lwcgi_site(
         "soak_app:application",
         Path(__file__).parent,
-        *("--timeout", "200ms", "--no-warmup"),
+        # A new snapshot for so many crashes would hide what the old one had gathered.
+        *("--timeout", "200ms", "--no-warmup", "--snapshot-max-crashes", "0"),
         engine=options.engine,
         workers=options.workers,
         keep=options.connections,
