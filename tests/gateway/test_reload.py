@@ -63,7 +63,10 @@ def test_request_under_way_ends(serve: Callable[..., Gateway], code: Code, engin
         answer = connection.answer()
         assert answer.complete
         assert answer.body.split()[0] == b"one"
-        assert connection.get("/after", keep=True).body.split()[0] == b"two"
+        until(
+            lambda: connection.get("/after", keep=True).body.split()[0] == b"two",
+            "the same connection to be served by the new code",
+        )
         until(lambda: one_is_left(gateway), "the old generation to go")
 
 
