@@ -25,7 +25,7 @@ def build_environ(block: bytes, script_name: str) -> dict[str, object]:
     # The same facts as CONTENT_LENGTH and CONTENT_TYPE, but not checked by anybody.
     environ.pop("HTTP_CONTENT_LENGTH", None)
     environ.pop("HTTP_CONTENT_TYPE", None)
-    if environ.get("CONTENT_LENGTH") == "":
+    if environ.get("CONTENT_LENGTH") in ("", "-1"):  # the length is not known
         del environ["CONTENT_LENGTH"]
     if environ.get("CONTENT_TYPE") == "":
         del environ["CONTENT_TYPE"]

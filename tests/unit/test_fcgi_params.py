@@ -143,7 +143,9 @@ def test_the_number_of_pairs_is_bounded():
         (b"123", (0, 123)),
         (b"999999999999999999", (0, 999999999999999999)),
         (b"1000000000000000000", (-1, 0)),
-        (b"-1", (-1, 0)),
+        (b"-1", (1, 0)),
+        (b"-2", (-1, 0)),
+        (b"-10", (-1, 0)),
         (b"+1", (-1, 0)),
         (b"1 ", (-1, 0)),
         (b"0x10", (-1, 0)),
@@ -151,7 +153,7 @@ def test_the_number_of_pairs_is_bounded():
     ],
 )
 def test_content_length_is_plain_decimal(text: bytes, result: tuple[int, int]):
-    """Only digits, at most 18 of them."""
+    """Only digits, at most 18 of them; nothing, or -1, where it is not known."""
     source = ffi.from_buffer(text)
     pair = ffi.new("struct pair *", {"value": source, "value_len": len(text)})
     value = ffi.new("uint64_t *")

@@ -149,7 +149,7 @@ int params_content_length(const struct pair *p, uint64_t *value)
     uint64_t n = 0;
     uint32_t i;
 
-    if (p->value_len == 0)
+    if (p->value_len == 0 || (p->value_len == 2 && memcmp(p->value, "-1", 2) == 0))
         return 1;
     if (p->value_len > 18)
         return -1;

@@ -54,8 +54,9 @@ enum params_error {
 long params_decode(const uint8_t *pairs, size_t len, uint8_t *block, struct pair *scratch,
                    struct params_known *known);
 
-/* Reads a decimal CONTENT_LENGTH. Returns 0, 1 where it is missing or empty,
- * -1 where it is not a number of at most 18 digits. */
+/* Reads a decimal CONTENT_LENGTH. Returns 0, 1 where the length is not known, -1 where it is not
+ * a number of at most 18 digits. Not known: the variable is missing, empty, or "-1", which
+ * Caddy (2.6) sends with a chunked body, and over HTTP/3 also without any. */
 int params_content_length(const struct pair *p, uint64_t *value);
 
 #endif
