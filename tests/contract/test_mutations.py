@@ -49,6 +49,7 @@ CAUGHT_BY: dict[str, dict[str, Check]] = {
     },
     "rewind": {
         "STEP_WIPE_REQUEST": residue.an_answered_request_is_gone,
+        "STEP_WIPE_SKIPPED": residue.a_body_that_came_late_is_out_of_sight,
         "STEP_RESTORE_MASK": state.attributes_are_the_applications,
         "STEP_DIE_WITH_ROOT": containment.a_context_dies_with_its_worker,
         "STEP_OWN_GROUP": hostile.a_signal_to_its_group_stays_inside,

@@ -39,6 +39,40 @@ def test_a_body_nobody_read_does_not_swallow_the_next_request(served: Gateway) -
             _next_is_answered(connection)
 
 
+def test_a_body_may_be_left_unfinished(served: Gateway) -> None:
+    """After its answer a request is over, whatever of its body never came (section 3.3).
+
+    Apache stops sending a body when it has the answer, and puts the next request there.
+    """
+    params = fastcgi.pairs(variables("/environment", "POST", b"x" * 350_000).items())
+    with served.connect() as connection:
+        for number in range(4):
+            connection.send(
+                fastcgi.begin(1, flags=fastcgi.KEEP_CONN),
+                fastcgi.closed_stream(fastcgi.PARAMS, 1, params),
+                fastcgi.stream(fastcgi.STDIN, 1, b"x" * 1000 * number),
+            )
+            assert connection.answer().complete
+            _next_is_answered(connection)
+            assert not connection.dismissed()
+
+
+def test_a_body_left_unfinished_holds_nobody_up(served: Gateway) -> None:
+    """While a connection may or may not go on with its body, the worker serves others."""
+    params = fastcgi.pairs(variables("/environment", "POST", b"x" * 350_000).items())
+    with served.connect() as connection:
+        connection.send(
+            fastcgi.begin(1, flags=fastcgi.KEEP_CONN),
+            fastcgi.closed_stream(fastcgi.PARAMS, 1, params),
+        )
+        assert connection.answer().complete
+        before = served.get("/environment").json()["environ"]["lwcgi.request_id"]
+        connection.send(fastcgi.stream(fastcgi.STDIN, 1, b"x" * 100_000))
+        after = served.get("/environment").json()["environ"]["lwcgi.request_id"]
+        assert int(after[-6:]) == int(before[-6:]) + 1, "what came late was taken for a request"
+        _next_is_answered(connection)
+
+
 def test_a_body_of_the_wrong_length_holds_nobody_up(served: Gateway) -> None:
     """A body longer than announced is refused at once, and the next client served at once."""
     served.get("/environment")

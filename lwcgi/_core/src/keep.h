@@ -105,6 +105,7 @@ struct request {
     uint8_t ending;   /* the call that sends the last of the answer is being made */
     uint8_t farewell; /* the answer told the web server not to keep the connection */
     uint8_t last;     /* the connection is not to be used for another request */
+    uint8_t skipped;  /* records of none, or of an earlier request, were read with this one */
     uint64_t content_length;
     uint64_t body_seen;
     uint64_t started_ns;

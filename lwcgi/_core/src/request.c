@@ -8,6 +8,7 @@
 #include "conn.h"
 #include "hand.h"
 #include "report.h"
+#include "step.h"
 #include "sys.h"
 
 enum { DRAIN_MS = 2000 };
@@ -143,6 +144,8 @@ static int parse_head(struct keep *k)
         } else if (any_time(k, &ev)) {
             complain(k, "a second BEGIN_REQUEST of the same id, or too many management records");
             lost = -1;
+        } else {
+            rq->skipped = 1;
         }
     }
     k->rpos = (uint32_t)(at - k->rbuf);
@@ -257,6 +260,16 @@ static int put_aside(struct keep *k, struct inbox *in)
     return REQUEST_WAIT;
 }
 
+/* The rest of an earlier request's body may lie in rbuf: what was read last is
+ * parsed up to rpos, what was read before reached further. */
+static void wipe_skipped(struct keep *k)
+{
+    if (!k->rq.skipped)
+        return;
+    memset(k->rbuf, 0, k->rpos);
+    memset(k->rbuf + k->rend, 0, k->rtop - k->rend);
+}
+
 int request_read(struct keep *k, struct inbox *in, int fd)
 {
     struct conn *c = &k->conns[fd];
@@ -282,6 +295,8 @@ int request_read(struct keep *k, struct inbox *in, int fd)
             break;
     }
     conn_drop_stash(k, fd);
+    STEP(WIPE_SKIPPED)
+        wipe_skipped(k);
     return start(k, in);
 }
 
@@ -365,12 +380,23 @@ int request_pump(struct keep *k)
     return rq->body == BODY_MORE ? PUMP_NEED : PUMP_STATE;
 }
 
-/* Nothing of the request is left to come. */
-static int is_read(struct request *rq)
+static int is_lost(const struct request *rq)
 {
-    if (rq->stdin_over && rq->body != BODY_BROKEN && rq->body != BODY_ABORTED)
+    return rq->body == BODY_BROKEN || rq->body == BODY_ABORTED;
+}
+
+/* Nothing of the request is left to come that is not ignored wherever it is
+ * read: a kept connection may go on between any two records of a request that
+ * was answered (section 3.3). Apache leaves the rest of a body out when it has
+ * the answer. */
+static int is_read(struct keep *k)
+{
+    struct request *rq = &k->rq;
+
+    if (rq->stdin_over && !is_lost(rq))
         rq->body = BODY_DONE;
-    return rq->body == BODY_DONE && record_left(&rq->parser) == 0;
+    return (rq->body == BODY_DONE || (rq->keep_conn && !is_lost(rq))) && k->rpos == k->rend &&
+           record_left(&rq->parser) == 0;
 }
 
 void request_drain(struct keep *k)
@@ -379,7 +405,7 @@ void request_drain(struct keep *k)
     uint64_t until = now_ns() + DRAIN_MS * 1000000ull, now;
     struct pollfd p = {.fd = rq->wire, .events = POLLIN};
 
-    while (!is_read(rq) && rq->body != BODY_BROKEN && rq->body != BODY_ABORTED) {
+    while (!is_read(k) && !is_lost(rq)) {
         /* The lengths were already judged: only the end of the stream counts. */
         if (rq->body != BODY_DONE)
             rq->body = BODY_MORE;
@@ -395,7 +421,7 @@ void request_drain(struct keep *k)
             request_fill(k) == 0)
             break;
     }
-    if (!is_read(rq))
+    if (!is_read(k))
         rq->poisoned = 1;
     if (!rq->poisoned && request_send_control(k))
         rq->poisoned = 1;
@@ -423,7 +449,7 @@ void request_end(struct keep *k, struct inbox *in)
     struct request *rq = &k->rq;
     int fd = rq->fd, kept;
 
-    if (rq->answered && !is_read(rq))
+    if (rq->answered && !is_read(k))
         request_drain(k);
     if (rq->params_done && rq->known.count)
         access_note(k);

@@ -10,6 +10,7 @@
 
 enum step {
     STEP_WIPE_REQUEST,   /* the inbox is wiped after each request */
+    STEP_WIPE_SKIPPED,   /* so is what was read beside a request */
     STEP_HIDE_KEEP,      /* the keep is not inherited */
     STEP_CLOSE_ROOT_FDS, /* a context holds none of the root's descriptors */
     STEP_REOPEN_FILES,   /* files open at the snapshot are the context's own */

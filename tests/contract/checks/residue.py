@@ -112,6 +112,28 @@ def a_waiting_request_is_out_of_sight(gateway: Gateway) -> None:
     assert not any(found.values()), found
 
 
+def a_body_that_came_late_is_out_of_sight(gateway: Gateway) -> None:
+    """The rest of a body, which came after its answer, is not read with the next request."""
+    mark = _mark()
+    late = variables("/environment", "POST", bytes(100_000))
+    search = variables(f"/search?{_query(mark)}")
+    with gateway.connect() as connection:
+        connection.send(
+            fastcgi.begin(flags=fastcgi.KEEP_CONN),
+            fastcgi.closed_stream(fastcgi.PARAMS, 1, fastcgi.pairs(late.items())),
+            fastcgi.stream(fastcgi.STDIN, 1, b"x" * 1000),
+        )
+        assert connection.answer().status == 200
+        connection.send(
+            fastcgi.stream(fastcgi.STDIN, 1, mark.encode() * 2000),
+            fastcgi.begin(),
+            fastcgi.closed_stream(fastcgi.PARAMS, 1, fastcgi.pairs(search.items())),
+            fastcgi.closed_stream(fastcgi.STDIN, 1, b""),
+        )
+        found = connection.answer().json()
+    assert not any(found.values()), found
+
+
 def a_refused_request_is_gone(gateway: Gateway) -> None:
     """Requests the gateway refuses by itself leave nothing behind."""
     mark = _mark()
@@ -135,5 +157,6 @@ CHECKS = (
     a_failed_request_is_gone,
     an_unfinished_request_is_out_of_sight,
     a_waiting_request_is_out_of_sight,
+    a_body_that_came_late_is_out_of_sight,
     a_refused_request_is_gone,
 )
