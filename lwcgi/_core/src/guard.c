@@ -106,6 +106,7 @@ static void look(struct guard *g)
             ask_to_end(g, now);
         } else if (is_unwanted(k)) {
             k->count.aborted++;
+            g->unwanted = k->rq.number;
             sys_pidfd_send_signal(g->pidfd, SIGKILL);
         }
         hand_ready(k);
@@ -123,11 +124,16 @@ void guard_settle(struct guard *g, const struct ending *how)
         report(k, 'W', "the serving process ended between two requests");
         return;
     }
-    k->count.crashed++;
-    t = report_request(k, !g->overdue && task_crashed(how) ? 'C' : 'E');
-    text_str(&t, how->code == CLD_EXITED ? "its process exited with code "
-                                         : "its process was killed by signal ");
-    text_num(&t, (uint64_t)how->status);
+    if (g->unwanted == rq->number) {
+        t = report_request(k, 'D');
+        text_str(&t, "the client went away");
+    } else {
+        k->count.crashed++;
+        t = report_request(k, !g->overdue && task_crashed(how) ? 'C' : 'E');
+        text_str(&t, how->code == CLD_EXITED ? "its process exited with code "
+                                             : "its process was killed by signal ");
+        text_num(&t, (uint64_t)how->status);
+    }
     report_send(k, &t);
     rq->last = 1;
     if (!rq->answered)

@@ -14,8 +14,9 @@ struct guard {
     struct inbox *in;
     int pid;
     int pidfd;
-    int overdue;   /* 1: asked to end, 2: killed */
-    uint64_t seen; /* the request that ran at the last look */
+    int overdue;       /* 1: asked to end, 2: killed */
+    uint64_t seen;     /* the request that ran at the last look */
+    uint64_t unwanted; /* the request that was ended because nobody waits for it */
     uint64_t deadline_ns;
     int needed; /* pidfd of a process the child cannot do without; -1 */
     int ask;    /* eventfd by which the child asks for `answer`; -1 */

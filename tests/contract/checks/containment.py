@@ -69,13 +69,18 @@ def _patient(gateway: Gateway) -> Gateway:
 
 
 def a_client_that_leaves(gateway: Gateway) -> None:
-    """A client that closes its connection stops the context, and the worker goes on."""
+    """A client that closes its connection stops the context, and the worker goes on.
+
+    That is no error of the server's or the application's.
+    """
     with _patient(gateway) as patient:
         before = state(patient)
         with waiting(patient) as request:
             request.connection.close()
             until(lambda: not processes.alive(request.pid), "the context to be stopped")
         same_worker(patient, before, state(patient))
+        patient.stop()
+        assert " ERROR " not in patient.log()
 
 
 def a_client_that_aborts(gateway: Gateway) -> None:
