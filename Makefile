@@ -15,6 +15,10 @@ WRK   := $(or $(shell command -v wrk),/usr/bin/wrk)
 # Its folder has the version in its name, which is known when it is there.
 POSTGRES := $(or $(firstword $(wildcard /usr/lib/postgresql/*/bin/initdb)),postgresql)
 
+# The web servers beside nginx, and a FastCGI client, for the tests.
+WEB_TOOLS := $(or $(shell command -v lighttpd),/usr/sbin/lighttpd) $(or $(shell command -v apache2),/usr/sbin/apache2) \
+             $(or $(shell command -v caddy),/usr/bin/caddy) $(or $(shell command -v cgi-fcgi),/usr/bin/cgi-fcgi)
+
 # What the virtual machines are made with; for the debug kernel, what builds a kernel.
 VM_TOOLS     := $(or $(shell command -v qemu-system-x86_64),/usr/bin/qemu-system-x86_64) \
                 $(or $(shell command -v busybox),/usr/bin/busybox)
@@ -46,10 +50,10 @@ help:
 demo: $(BIN)/.demo $(NGINX)
 	$(BIN)/python -m demo_apps.demo --nginx $(NGINX) --port $(PORT) $(if $(filter-out 0,$(CHECK)),--check)
 
-test: lint $(BIN)/.test $(NGINX) $(WRK) $(POSTGRES) $(VM_TOOLS)
+test: lint $(BIN)/.test $(NGINX) $(WEB_TOOLS) $(WRK) $(POSTGRES) $(VM_TOOLS)
 	$(BIN)/python -m pytest -q -m "not slow" $(TESTS)
 
-test-full: lint $(BIN)/.test $(NGINX) $(WRK) $(POSTGRES) $(VM_TOOLS)
+test-full: lint $(BIN)/.test $(NGINX) $(WEB_TOOLS) $(WRK) $(POSTGRES) $(VM_TOOLS)
 	$(BIN)/python -m pytest -q $(TESTS)
 
 lint: $(BIN)/.test
@@ -152,6 +156,10 @@ postgresql:
 	echo 'create_main_cluster = false' > $(CLUSTERS)/lwcgi.conf
 	$(APT) postgresql
 	rm $(CLUSTERS)/lwcgi.conf
+
+$(WEB_TOOLS) &:
+	apt-get update -qq
+	$(APT) lighttpd apache2-bin caddy libfcgi-bin
 
 $(WRK):
 	apt-get update -qq

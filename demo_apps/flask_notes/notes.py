@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS note (
 """
 
 application = Flask(__name__)
-application.config["MAX_CONTENT_LENGTH"] = 32 << 20
+application.config["MAX_CONTENT_LENGTH"] = 128 << 20
 folder = Path(os.environ.get("NOTES_DIR", application.instance_path))
 served = 0
 

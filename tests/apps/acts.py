@@ -85,10 +85,12 @@ def acts(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
 
 
 def middle(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
-    """End after the headers and a part of the body."""
-    start_response("200 OK", [("Content-Type", "text/plain")])
+    """End after the headers and a part of the body; with `&length` there is a Content-Length."""
+    end, _, length = environ["QUERY_STRING"].partition("&")
+    more = [("Content-Length", "608")] if length else []
+    start_response("200 OK", [("Content-Type", "text/plain"), *more])
     yield b"begun " * 100
-    ends.ENDS[environ["QUERY_STRING"]]()
+    ends.ENDS[end]()
     yield b"finished"
 
 
