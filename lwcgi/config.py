@@ -6,6 +6,7 @@ Where values come from (flags, environment, files) is the command line's busines
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import re
@@ -18,6 +19,7 @@ ENGINES = ("auto", "rewind", "fork", "none")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 MOST_ADDRESSES = 16
+MOST_CLIENTS = 64
 MOST_WORKERS = 1024
 AT_START = (
     "bind",
@@ -65,6 +67,16 @@ def parse_mode(text: str) -> int:
     return int(text.strip(), 8)
 
 
+def pack_ip(text: str) -> bytes:
+    """Return the 16 bytes of an IP address; of IPv4 those of the mapped IPv6 one (RFC 4291).
+
+    Raises:
+        ValueError: it is none.
+    """
+    ip = ipaddress.ip_address(text)
+    return ip.packed if ip.version == 6 else bytes(10) + b"\xff\xff" + ip.packed
+
+
 def parse_duration(text: str) -> float:
     """Return the seconds in *text*: ``30``, ``500ms``, ``30s``, ``2m`` or ``1h``.
 
@@ -94,6 +106,7 @@ class Settings:
         pythonpath: directories put in front of ``sys.path``.
         bind: addresses to listen on, ``unix:PATH``, ``HOST:PORT`` or ``fd://N``.
         allow_remote: TCP addresses other than loopback are wanted.
+        allowed_clients: IP addresses that may connect over TCP; empty for any.
         socket_mode: permissions of a socket file that is made.
         user: whom the application runs as, a name or a number; None for whoever started us.
         group: its group, a name or a number; None for the user's.
@@ -131,6 +144,7 @@ class Settings:
     pythonpath: tuple[str, ...] = ()
     bind: tuple[str, ...] = ("127.0.0.1:9000",)
     allow_remote: bool = False
+    allowed_clients: tuple[str, ...] = ()
     socket_mode: int = 0o660
     user: str | None = None
     group: str | None = None
@@ -171,6 +185,7 @@ class Settings:
                 f"{len(self.bind)} addresses to listen on",
                 f"give --bind unix:PATH, HOST:PORT or fd://N, 1 to {MOST_ADDRESSES} times",
             )
+        _check_clients(self.allowed_clients)
         _check_choice("engine", self.engine, ENGINES)
         _check_choice("log-level", self.log_level, LOG_LEVELS)
         _check_choice("log-format", self.log_format, LOG_FORMATS)
@@ -227,6 +242,21 @@ def _check_application_name(app: str) -> None:
     for word in (*module.split("."), *name.split(".")):
         if not word.isidentifier():
             raise ConfigError(f"{app!r} is not a Python name: {word!r} cannot be one", example)
+
+
+def _check_clients(clients: tuple[str, ...]) -> None:
+    for text in clients:
+        try:
+            pack_ip(text)
+        except ValueError as error:
+            raise ConfigError(
+                f"allowed-clients {text!r} is not an IP address",
+                "write addresses such as 192.0.2.7 or 2001:db8::7, not names or networks",
+            ) from error
+    if len(clients) > MOST_CLIENTS:
+        raise ConfigError(
+            f"{len(clients)} allowed clients", f"name at most {MOST_CLIENTS}, or use a firewall"
+        )
 
 
 def _check_mount(script_name: str) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from . import engines, forkhooks, gate, holes, hooks, immortal, renew, wsgi
 from ._core import FRESH, STOP, Core, CoreSettings
+from .config import pack_ip
 from .errors import EngineError, GateError
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def _core_settings(engine: Engine, settings: Settings, plumbing: Plumbing) -> Co
         queue_send=plumbing.queue_send,
         queue_recv=plumbing.queue_recv,
         listeners=plumbing.listeners,
+        clients=[pack_ip(text) for text in settings.allowed_clients],
     )
 
 

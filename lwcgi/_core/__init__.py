@@ -21,6 +21,7 @@ ENGINE_REWIND: int = lib.ENGINE_REWIND
 # A worker's exit code that asks for another in its place.
 EXIT_REPLACE: int = lib.CHANNEL_EXIT_REPLACE
 MAX_LISTENERS: int = lib.KEEP_LISTENERS
+MAX_CLIENTS: int = lib.KEEP_CLIENTS
 
 STOP: int = lib.LW_STOP
 REQUEST: int = lib.LW_REQUEST
@@ -56,6 +57,7 @@ class CoreSettings:
     queue_send: int
     queue_recv: int
     listeners: Sequence[int]
+    clients: Sequence[bytes]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,20 +249,23 @@ class Core:
 
         Raises:
             OSError: the kernel refuses.
-            ValueError: more than MAX_LISTENERS listeners.
+            ValueError: more than MAX_LISTENERS listeners or MAX_CLIENTS clients.
         """
-        if len(settings.listeners) > MAX_LISTENERS:
-            raise ValueError(f"at most {MAX_LISTENERS} listening addresses")
+        if len(settings.listeners) > MAX_LISTENERS or len(settings.clients) > MAX_CLIENTS:
+            raise ValueError(f"at most {MAX_LISTENERS} addresses and {MAX_CLIENTS} clients")
         self._worker = settings.worker
         self._frozen = False
         self._forks = settings.engine != ENGINE_REWIND
         cfg = ffi.new("struct lw_settings *")
         for name in CoreSettings.__dataclass_fields__:
-            if name != "listeners":
+            if name not in ("listeners", "clients"):
                 setattr(cfg, name, getattr(settings, name))
         cfg.listener_count = len(settings.listeners)
         for index, fd in enumerate(settings.listeners):
             cfg.listeners[index] = fd
+        cfg.client_count = len(settings.clients)
+        for index, ip in enumerate(settings.clients):
+            cfg.clients[index] = ip
         _check(lib.lw_create(cfg), "the worker's own memory cannot be mapped")
 
     def arm(self, descriptors: Sequence[int]) -> None:

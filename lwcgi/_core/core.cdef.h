@@ -11,6 +11,7 @@
 #define LW_REQUEST ...
 #define LW_FRESH ...
 #define KEEP_LISTENERS ...
+#define KEEP_CLIENTS ...
 
 struct lw_settings {
     int32_t engine;
@@ -31,6 +32,8 @@ struct lw_settings {
     int32_t queue_recv;
     int32_t listener_count;
     int32_t listeners[...];
+    int32_t client_count;
+    uint8_t clients[...][16];
 };
 
 int lw_disable_huge_pages(void);

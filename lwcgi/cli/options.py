@@ -102,6 +102,12 @@ _SERVING = (
         metavar="unix:PATH|HOST:PORT|fd://N",
     ),
     _switch("allow-remote", "Listen on addresses others can reach."),
+    _option(
+        "allowed-clients",
+        "Take TCP connections only from this address; repeatable. [default: FCGI_WEB_SERVER_ADDRS]",
+        multiple=True,
+        metavar="IP",
+    ),
     _option("socket-mode", "Permissions of a socket file.", **_MODE, default="660"),
     _option("user", "Run the application as this user.", metavar="NAME|UID"),
     _option("group", "Run it as this group. [default: the user's]", metavar="NAME|GID"),
@@ -218,6 +224,10 @@ def settings(app: str | None, no_warmup: bool, values: dict[str, Any]) -> config
         raise ConfigError(
             "no application named", "write MODULE:CALLABLE, for example myproject.wsgi:application"
         )
+    if not values["allowed_clients"]:
+        # From a web server that starts us (FastCGI Specification 1.0, section 3.2).
+        named = os.environ.get("FCGI_WEB_SERVER_ADDRS", "").split(",")
+        values["allowed_clients"] = tuple(text.strip() for text in named if text.strip())
     values["bind"] = activation.addresses(values["bind"], os.environ)
     given = {name: value for name, value in values.items() if value not in (None, ())}
     if no_warmup and not (values["warmup"] and _warmup_is_stronger()):

@@ -76,6 +76,7 @@ EVERY_OPTION = [
     ("log-level", "error", {"log_level": "error"}),
     ("bind", "unix:/run/a.sock", {"bind": ("unix:/run/a.sock",)}),
     ("allow-remote", True, {"allow_remote": True}),
+    ("allowed-clients", "::1", {"allowed_clients": ("::1",)}),
     ("socket-mode", "0666", {"socket_mode": 0o666}),
     ("user", "www-data", {"user": "www-data"}),
     ("group", "33", {"group": "33"}),

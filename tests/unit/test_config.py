@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from lwcgi.config import Settings, parse_duration, parse_size
+from lwcgi.config import Settings, pack_ip, parse_duration, parse_size
 from lwcgi.errors import ConfigError
 
 APP = "myproject.wsgi:application"
@@ -58,6 +58,15 @@ def test_not_a_duration(text: str) -> None:
         parse_duration(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "packed"),
+    [("192.0.2.7", bytes(10) + b"\xff\xff\xc0\x00\x02\x07"), ("::1", bytes(15) + b"\x01")],
+)
+def test_packed_ip(text: str, packed: bytes) -> None:
+    """Addresses of both kinds have one form."""
+    assert pack_ip(text) == packed
+
+
 def test_settings_cross_a_process_boundary_unchanged() -> None:
     """from_json gives back exactly what to_json wrote, tuples included."""
     settings = Settings(
@@ -85,6 +94,9 @@ def test_other_json_is_refused(text: str) -> None:
         ({"warmup": ("health",)}, "--warmup /health"),
         ({"bind": ()}, "--bind"),
         ({"bind": ("unix:/a",) * 17}, "16"),
+        ({"allowed_clients": ("web.example",)}, "192.0.2.7"),
+        ({"allowed_clients": ("10.0.0.0/8",)}, "not names or networks"),
+        ({"allowed_clients": ("::1",) * 65}, "64"),
         ({"engine": "forc"}, "auto, rewind, fork, none"),
         ({"log_level": "loud"}, "debug"),
         ({"allow": ("everything",)}, "thread"),

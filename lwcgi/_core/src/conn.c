@@ -2,6 +2,7 @@
 #include "conn.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -111,10 +112,45 @@ int conn_add(struct keep *k, int fd)
     return fd;
 }
 
+/* May this client connect? Unix sockets have permissions instead. */
+static int is_allowed(const struct keep *k, int fd)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    struct sockaddr_in6 peer = {0};
+    socklen_t len = sizeof peer;
+    uint8_t ip[16];
+    int i;
+
+    if (sys_getpeername(fd, &peer, &len))
+        return 0;
+    if (peer.sin6_family == AF_INET) {
+        struct sockaddr_in *ipv4 = (struct sockaddr_in *)&peer;
+        memcpy(ip, mapped, sizeof mapped);
+        memcpy(ip + sizeof mapped, &ipv4->sin_addr, 4);
+    } else {
+        memcpy(ip, &peer.sin6_addr, sizeof ip);
+    }
+    for (i = 0; i < k->cfg.client_count; i++)
+        if (memcmp(ip, k->cfg.clients[i], sizeof ip) == 0)
+            return 1;
+    return peer.sin6_family != AF_INET && peer.sin6_family != AF_INET6;
+}
+
+static int refuse(struct keep *k, int fd)
+{
+    if (!k->refused)
+        report(k, 'W', "refused a client that is not among --allowed-clients; told only once");
+    k->refused = 1;
+    sys_close(fd);
+    return -ECONNABORTED;
+}
+
 int conn_accept(struct keep *k, int listener)
 {
     long fd = sys_accept4(listener, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
+    if (fd >= 0 && k->cfg.client_count && !is_allowed(k, (int)fd))
+        return refuse(k, (int)fd);
     if (fd < 0 && fd != -EAGAIN && fd != -EINTR && fd != -ECONNABORTED) {
         /* The connection stays in the backlog for a worker that has room. */
         if (!k->quiet)

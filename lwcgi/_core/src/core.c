@@ -51,7 +51,7 @@ int lw_create(const struct lw_settings *cfg)
 {
     int ret;
 
-    if (cfg->listener_count > KEEP_LISTENERS)
+    if (cfg->listener_count > KEEP_LISTENERS || cfg->client_count > KEEP_CLIENTS)
         return -E2BIG;
     ret = keep_map(cfg);
     return ret || cfg->engine != ENGINE_REWIND ? ret : arming_map(keep_inbox->keep, keep_inbox);

@@ -26,9 +26,10 @@ enum {
     KEEP_READ = 65536,
     KEEP_OUT = 65536 + 1024, /* one record with its header, padding and END_REQUEST */
     KEEP_TEXT = 4096,        /* one log line; a pipe takes as much whole (PIPE_BUF) */
-    KEEP_MAX_FD = 65536,     /* descriptors a worker may hold */
-    KEEP_OWN = 8,            /* more descriptors of the root, an engine's own */
-    KEEP_MAX_FILES = 1024,   /* the application's own open files at freezing time */
+    KEEP_CLIENTS = 64,
+    KEEP_MAX_FD = 65536,   /* descriptors a worker may hold */
+    KEEP_OWN = 8,          /* more descriptors of the root, an engine's own */
+    KEEP_MAX_FILES = 1024, /* the application's own open files at freezing time */
 };
 
 enum engine { ENGINE_NONE = 0, ENGINE_FORK = 1, ENGINE_REWIND = 2 };
@@ -52,6 +53,8 @@ struct lw_settings {
     int32_t queue_recv;
     int32_t listener_count;
     int32_t listeners[KEEP_LISTENERS];
+    int32_t client_count;              /* who may connect over TCP; 0 = anybody */
+    uint8_t clients[KEEP_CLIENTS][16]; /* IPv6 addresses, of IPv4 the mapped ones (RFC 4291) */
 };
 
 /* What a connection is doing. */
@@ -156,8 +159,9 @@ struct keep {
     int32_t epoll;
     int32_t signals;
     int32_t wake;
-    int32_t quiet; /* log of a condition that goes on was written */
-    int32_t noted; /* a context's note was logged */
+    int32_t quiet;   /* log of a condition that goes on was written */
+    int32_t noted;   /* a context's note was logged */
+    int32_t refused; /* a client that is not among cfg.clients was logged */
     int *tid_address;
     int32_t session;
     int32_t holder; /* pid of the frozen copy of the worker's memory; 0 = none */

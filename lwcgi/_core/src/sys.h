@@ -151,6 +151,11 @@ static inline long sys_getsockopt(int fd, int level, int name, void *val, sockle
     return SYS(SYS_getsockopt, fd, level, name, val, len, 0);
 }
 
+static inline long sys_getpeername(int fd, void *address, socklen_t *len)
+{
+    return SYS(SYS_getpeername, fd, address, len, 0, 0, 0);
+}
+
 static inline long sys_poll(struct pollfd *fds, unsigned n, int timeout_ms)
 {
     return SYS(SYS_poll, fds, n, timeout_ms, 0, 0, 0);
