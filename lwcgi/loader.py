@@ -9,14 +9,45 @@ import inspect
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .config import Settings
-from .errors import ApplicationError
+from .errors import ApplicationError, LwcgiError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+_taker: Callable[[WSGIApplication], NoReturn] | None = None
+
+
+def expect(taker: Callable[[WSGIApplication], NoReturn] | None) -> None:
+    """From now on `hand_over` gives the application to *taker*, which never returns.
+
+    None where no application is to be handed over any more.
+    """
+    global _taker
+    _taker = taker
+
+
+def is_expected() -> bool:
+    """Return whether this process loads an application, and `hand_over` may be called."""
+    return _taker is not None
+
+
+def hand_over(application: WSGIApplication) -> NoReturn:
+    """Serve *application* from within the code that is being loaded; never returns.
+
+    For a program that would itself begin to serve here. Its frames stay as they are: no
+    ``finally`` of it runs, which would undo what the application needs.
+
+    Raises:
+        RuntimeError: no application is being loaded.
+    """
+    if _taker is None:
+        raise RuntimeError("no application is being loaded")
+    _taker(application)
 
 
 def load(settings: Settings) -> WSGIApplication:
@@ -92,6 +123,8 @@ def _import(name: str) -> Any:
 def _make(factory: Any, name: str) -> Any:
     try:
         made = factory()
+    except LwcgiError:
+        raise  # one of our own, which knows better what is wrong
     except BaseException as error:  # the factory is the application's code
         raise ApplicationError(
             f"the factory {name} failed: {_summary(error)}",

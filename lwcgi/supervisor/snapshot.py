@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from .. import __version__, _core, forkhooks, gate, hooks, loader, renew, warmup, worker
 from ..config import Settings
@@ -95,15 +95,20 @@ def main() -> None:
     sys.argv = ["lwcgi"]
     # The master sends SIGABRT when loading takes too long.
     faulthandler.enable()
+    _conclude(orders.control, partial(_load, orders))
+
+
+def _conclude(control: int, work: Callable[[], None]) -> NoReturn:
+    """Do *work*, the last this process does, and end it; report a failure to the master."""
     code = 0
     try:
-        _work(orders)
+        work()
     except LwcgiError as error:
         code = error.exit_code
-        _give_up(orders.control, error)
+        _give_up(control, error)
     except BaseException as error:  # noqa: BLE001 - the master must hear of it
         code = LwcgiError.exit_code
-        _give_up(orders.control, _unexpected(error))
+        _give_up(control, _unexpected(error))
     finally:
         # No exit handlers: requests never saw them run, and one that hangs would keep us.
         os._exit(code)
@@ -129,10 +134,25 @@ def _outlive_master(control: int) -> None:
     fcntl.fcntl(control, fcntl.F_SETFL, fcntl.fcntl(control, fcntl.F_GETFL) & ~os.O_ASYNC)
 
 
-def _work(orders: Orders) -> None:
+def _load(orders: Orders) -> None:
+    settings = orders.settings
+    # Examined while this process is small; workers inherit it.
+    engine, _ = machine.choose(settings.engine)
+    if not engine.forks:
+        _core.disable_huge_pages()
+        forkhooks.record()
+
+    def work(application: WSGIApplication) -> NoReturn:
+        _conclude(orders.control, partial(_work, orders, application))
+
+    loader.expect(work)
+    _work(orders, loader.load(settings))
+
+
+def _work(orders: Orders, application: WSGIApplication) -> None:
     log = partial(wire.send_line, orders.events)
     try:
-        application, notes = _freeze(orders, log)
+        notes = _freeze(orders, application, log)
     finally:
         _outlive_master(orders.control)
     if orders.check:
@@ -164,15 +184,11 @@ def _work(orders: Orders) -> None:
     crew.run()
 
 
-def _freeze(orders: Orders, log: Callable[[str, str], None]) -> tuple[WSGIApplication, list[str]]:
-    """Return the application, ready to be frozen, and what is worth knowing about it."""
+def _freeze(
+    orders: Orders, application: WSGIApplication, log: Callable[[str, str], None]
+) -> list[str]:
+    """Make *application* ready to be frozen; return what is worth knowing about it."""
     settings = orders.settings
-    # Examined while this process is small; workers inherit it.
-    engine, _ = machine.choose(settings.engine)
-    if not engine.forks:
-        _core.disable_huge_pages()
-        forkhooks.record()
-    application = loader.load(settings)
     paths = _warm_up(application, settings, log)
     blocks = [warmup.block(path, settings.script_name) for path in paths]
     worker.rehearse(application, settings, blocks, orders.events)
@@ -185,7 +201,7 @@ def _freeze(orders: Orders, log: Callable[[str, str], None]) -> tuple[WSGIApplic
     threads = gate.native_threads()
     if threads:
         notes.append(f"{threads} native threads run; they must restart by themselves after fork")
-    return application, notes
+    return notes
 
 
 def _warm_up(

@@ -25,17 +25,23 @@ class Lighttpd(WebServer):
         gateway: path of the gateway's socket.
         streaming: bodies are passed on as they come, in both directions.
         authorizer: path of the socket of a gateway that is asked for everything below /private/.
+        starts: a program that lighttpd starts by itself; it gets the gateway's socket.
     """
 
     program = "lighttpd"
     package = "lighttpd"
 
     def __init__(
-        self, gateway: str, streaming: bool = False, authorizer: str | None = None
+        self,
+        gateway: str,
+        streaming: bool = False,
+        authorizer: str | None = None,
+        starts: str | None = None,
     ) -> None:
         self._gateway = gateway
         self._streaming = streaming
         self._authorizer = authorizer
+        self._starts = starts
 
     def _prepare(self) -> list[str]:
         self.address = ("127.0.0.1", free_port())
@@ -46,6 +52,9 @@ class Lighttpd(WebServer):
         if self._authorizer:
             changes["/run/myapp/authorizer.sock"] = self._authorizer
             file = "50-myapp-private.conf"
+        if self._starts:
+            own = f'"bin-path" => "{self._starts}", "max-procs" => 1, "check-local"'
+            changes['"check-local"'] = own
         documented = block("deployment.md", f"# /etc/lighttpd/conf-available/{file}")
         config = self.folder / "lighttpd.conf"
         config.write_text(

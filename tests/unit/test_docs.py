@@ -144,3 +144,12 @@ def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
     missing = [link for link in links if not (page.parent / link).exists()]
     assert not missing
+
+
+def test_options_named_for_migrants_exist() -> None:
+    """What docs/migration.md names in place of gunicorn's options, lwcgi has."""
+    page = (ROOT / "docs/migration.md").read_text()
+    rows = re.findall(r"^\| (?:`--|`SCRIPT)[^|]* \| ([^|]*--[^|]*) \|[^|]*\|$", page, re.MULTILINE)
+    named = set(re.findall(r"`--([a-z-]+)", " ".join(rows)))
+    assert len(named) > 15
+    assert named <= {name.replace("_", "-") for name in KNOWN} | {"config"}

@@ -178,3 +178,43 @@ def test_missing_directory(project: Path) -> None:
     """A --chdir that is not there is said so."""
     error = failure("site:app", chdir="lost")
     assert error.cause == f"cannot enter the directory lost: {os.strerror(2)}"
+
+
+def test_hand_over_from_within_the_code_that_is_loaded(project: Path) -> None:
+    """A module that hands its application over while it is imported is not returned to."""
+
+    class TakenError(Exception):
+        """Stands for the end of the process, which is what really follows."""
+
+    taken = []
+
+    def take(application: object) -> None:
+        taken.append(application)
+        raise TakenError
+
+    (project / "serves.py").write_text(
+        GOOD + "from lwcgi import loader\nassert loader.is_expected()\nloader.hand_over(app)\n"
+    )
+    loader.expect(take)
+    try:
+        assert "TakenError" in failure("serves:app").cause
+    finally:
+        loader.expect(None)
+    assert [x.__name__ for x in taken] == ["app"]
+    assert not loader.is_expected()
+
+
+def test_hand_over_to_nobody() -> None:
+    """Where nothing is being loaded, nothing can be handed over."""
+    with pytest.raises(RuntimeError, match="no application is being loaded"):
+        loader.hand_over(lambda environ, start_response: [])
+
+
+def test_an_error_of_ours_in_a_factory_is_kept(project: Path) -> None:
+    """A factory of lwcgi's own knows best what is wrong."""
+    (project / "own.py").write_text(
+        "from lwcgi.errors import ApplicationError\n"
+        "def make():\n    raise ApplicationError('cause', 'remedy')\n"
+    )
+    error = failure("own:make", factory=True)
+    assert (error.cause, error.remedy) == ("cause", "remedy")
