@@ -13,7 +13,9 @@ from ast import literal_eval
 from flup.server.fcgi import WSGIServer
 
 with open(f"{sys.argv[0]}.executed", "a") as executed:
-    executed.write(" ".join([str(os.getpid()), os.getcwd(), __name__, *sys.argv[1:]]) + "\n")
+    ours = vars(sys.modules["__main__"]) is globals()
+    words = (os.getpid(), os.getcwd(), __name__, ours, *sys.argv[1:])
+    executed.write(" ".join(map(str, words)) + "\n")
 
 
 class Closing:

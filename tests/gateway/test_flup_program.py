@@ -45,7 +45,7 @@ def test_the_script_is_executed_twice() -> None:
         runs = [line.split(maxsplit=1) for line in program.left("executed")]
         assert len(runs) == 2
         assert int(runs[0][0]) == program.process.pid
-        assert runs[0][1] == runs[1][1] == f"{program.folder} __main__ socket timeout=5"
+        assert runs[0][1] == runs[1][1] == f"{program.folder} __main__ True socket timeout=5"
         [supervisor] = processes.children(program.process.pid)
         snapshots = [p.pid for p in processes.children(supervisor.pid)]
         assert [int(runs[1][0])] == snapshots
