@@ -53,7 +53,11 @@ def read(path: str, known: Mapping[str, bool]) -> dict[str, object]:
             raise ConfigError(
                 f"{path}: {key} is neither a text nor a number", f'write {key} = "value"'
             )
-        settings[name] = value
+        if any("\0" in str(entry) for entry in entries):
+            raise ConfigError(f"{path}: {key} holds a NUL character", "leave it out")
+        # Words, as from everywhere else: click takes an odd type for an error of its own.
+        words = [str(entry) for entry in entries]
+        settings[name] = words if known[name] else words[0]
     return settings
 
 
@@ -86,7 +90,7 @@ def _table(path: str) -> dict[str, object] | None:
         raise ConfigError(
             f"cannot read {path}: {error.strerror}", "check --config, and who may read it"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not TOML: {error}", "correct the file") from error
     table: object = content
     if os.path.basename(path) == "pyproject.toml":

@@ -219,12 +219,31 @@ def test_named_file(tmp_path: Path) -> None:
         ("timeout = 'long'", "'long' is not a duration"),
         ("workers = ", "is not TOML"),
         ("workers = 0", "workers 0 is out of range"),
+        ("workers = 1.5", "'1.5' is not a valid integer"),
+        ("workers = inf", "'inf' is not a valid integer"),
+        ("factory = 7", "(from lwcgi.toml)"),
+        ("no-warmup = 0.5", "(from lwcgi.toml)"),
+        ('chdir = "\\u0000"', "holds a NUL character"),
+        (f"pythonpath = {'[' * 5000}", "is not TOML"),
     ],
 )
 def test_wrong_file(text: str, complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Wrong keys and values of the file are refused, named, with the nearest known key."""
     Path("lwcgi.toml").write_text(text)
     assert complaint in command_line_says(capsys, "run", APP)
+
+
+@pytest.mark.parametrize("value", ["7", "-1", "0.5", "nan", "true", "'?'", "[true]", '"\\u0000"'])
+@pytest.mark.parametrize("name", options.KNOWN)
+def test_odd_value(name: str, value: str) -> None:
+    """A value of any type is taken, or a mistake that is told: never an error of ours."""
+    Path("lwcgi.toml").write_text(f"{name.replace('_', '-')} = {value}\n")
+    words = [] if name == "app" else [APP]
+    try:
+        result = CliRunner().invoke(probe, words, catch_exceptions=False)
+    except ConfigError:
+        return
+    assert result.exit_code in (0, 2), result.output
 
 
 def command_line_says(capsys: pytest.CaptureFixture[str], *words: str) -> str:
