@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from .. import __version__
 from ..config import Settings
 from . import activation, examination
+from .directory import Directory
 from .generation import Generation
 from .handover import Handover, Heir, note_listeners
 from .identity import resolve
@@ -68,6 +69,8 @@ class Master:
             settings, self._choose, self._launch, log.write, self._selector, check
         )
         self._succession.reread = reread
+        self._directory = Directory()
+        self._succession.on_load = self._enter_directory
         self._succession.on_end = self._on_end
         self._succession.on_ready = lambda _: self._tell_ready()
         self._intake.on_crash = self._succession.freshness.crashed
@@ -168,6 +171,10 @@ class Master:
         self._intake.speaker = snapshot.pid
         return snapshot
 
+    def _enter_directory(self) -> None:
+        if why := self._directory.enter():
+            self._log.write("warning", why)
+
     def _leave(self) -> Handover:
         """Return what the program that is to follow needs."""
         succession = self._succession
@@ -215,6 +222,7 @@ class Master:
                 self._intake.drain()
                 reexec.execute(self._signals)
             else:
+                self._enter_directory()
                 reexec.try_out()
         succession.held = reexec.wanted or reexec.pending
         succession.tick()

@@ -59,6 +59,8 @@ class Succession:
         """Returns the settings as they are now configured; may raise LwcgiError."""
         self.on_ready: Callable[[Generation], object] | None = None
         """Called with a generation that serves from now on."""
+        self.on_load: Callable[[], object] | None = None
+        """Called before the configuration is read and one is started."""
         self.on_end: Callable[[Generation], object] | None = None
         """Called with one whose last process is gone."""
         self.stopping = False
@@ -218,6 +220,8 @@ class Succession:
 
     def _load(self) -> None:
         reread, self._wanted, self._rereads = self._rereads, "", False
+        if self.on_load:
+            self.on_load()
         if reread and not self._reread():
             return
         settings = replace(self.settings, workers=self.workers)
