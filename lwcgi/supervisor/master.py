@@ -202,8 +202,8 @@ class Master:
 
     def _patience(self) -> float | None:
         """Return the seconds until something is due; None when nothing is."""
-        if (self._reexec.wanted or self._reexec.passed) and self._succession.is_movable():
-            return 0.0  # the last one in between has gone in this very turn
+        if self._reexec.ready and self._succession.is_movable():
+            return 0.0
         due = self._reexec.due()
         waits = [] if due is None else [max(0.0, due - time.monotonic())]
         now = time.monotonic()
@@ -217,15 +217,17 @@ class Master:
         reexec.tick()
         if succession.stopping:
             reexec.wanted = reexec.passed = False
-        elif (reexec.wanted or reexec.passed) and succession.is_movable():
+        succession.held = reexec.wanted or reexec.pending
+        succession.tick()
+        if reexec.ready and succession.is_movable():
             if reexec.passed:
                 self._intake.drain()
                 reexec.execute(self._signals)
             else:
                 self._enter_directory()
                 reexec.try_out()
-        succession.held = reexec.wanted or reexec.pending
-        succession.tick()
+            # Where nothing came of it, what was held back is due.
+            succession.held = reexec.wanted or reexec.pending
         if self._notifier.reloads and succession.is_settled():
             self._tell_ready()  # the reload came to nothing
         if succession.was_ready and not (succession.serving or succession.stopping):

@@ -45,6 +45,11 @@ class Reexec:
         """A trial runs, or has gone well."""
         return self._trial is not None or self.passed
 
+    @property
+    def ready(self) -> bool:
+        """The next step, a trial or the new program, can be made."""
+        return self.passed or (self.wanted and self._trial is None)
+
     def try_out(self) -> None:
         """Start the new program with all that it will be left, to see whether it can take over."""
         self.wanted = False
@@ -95,8 +100,9 @@ class Reexec:
         self._trial.returncode = os.waitstatus_to_exitcode(status)
         self._trial = None
         if self._kill_at:
-            self.passed = status == 0
-            if not self.passed:
+            # Asked for once more, it may have been replaced since: it is tried once more.
+            self.passed = status == 0 and not self.wanted
+            if status != 0:
                 self._refused(processes.describe(status))
 
     def execute(self, signals: Signals) -> None:

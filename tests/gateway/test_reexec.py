@@ -110,6 +110,17 @@ FAILURES = {
     "hang": "import time; time.sleep(1000)",
 }
 
+# It waits for a file, and fails then.
+HELD = """
+import os, time
+if "LWCGI_HANDOVER" in os.environ:
+    place = os.environ["ACTS_FOLDER"] + "/trial"
+    open(place + ".started", "w").close()
+    while not os.path.exists(place):
+        time.sleep(0.01)
+    os._exit(9)
+"""
+
 
 @pytest.mark.parametrize("name", ["import", "exit"])
 def test_new_version_that_does_not_start(
@@ -175,6 +186,39 @@ def test_application_that_fails_in_the_new_version(
         gateway.process.send_signal(signal.SIGHUP)
         until(lambda: gateway.get("/").body.startswith(b"three"), "the corrected code")
         until(lambda: one_is_left(gateway), "the old generation to go")
+
+
+def test_during_a_reload_that_fails(serve: Callable[..., Gateway], code: Code) -> None:
+    """The new program waits for what is being loaded, and for nothing else once that has failed."""
+    with serve() as gateway:
+        gateway.wait_for_log("ready")
+        code.write("two", "wait('load')\nraise RuntimeError('broken')")
+        gateway.process.send_signal(signal.SIGHUP)
+        until((gateway.folder / "load.started").exists, "the new code to be loaded")
+        gateway.process.send_signal(signal.SIGUSR2)
+        gateway.wait_for_log("SIGUSR2: lwcgi is executed anew")
+        code.write("three")
+        (gateway.folder / "load").touch()
+        gateway.wait_for_log("ERROR not reloaded")
+        gateway.wait_for_log("taking over")
+        until(lambda: _starts_with(gateway, b"three"), "the corrected code")
+
+
+def test_asked_for_twice(serve: Callable[..., Gateway], installed: Path) -> None:
+    """While the new program is tried out it is not tried a second time; afterwards it is."""
+    with serve() as gateway:
+        gateway.wait_for_log("ready")
+        good = (installed / "__init__.py").read_text()
+        upgrade(installed, "0.1.0", HELD)
+        gateway.process.send_signal(signal.SIGUSR2)
+        until((gateway.folder / "trial.started").exists, "the trial")
+        (installed / "__init__.py").write_text(good)
+        gateway.process.send_signal(signal.SIGUSR2)
+        gateway.wait_for_log("SIGUSR2: lwcgi is executed anew", 2)
+        assert len(processes.children(gateway.process.pid)) == 2
+        (gateway.folder / "trial").touch()
+        gateway.wait_for_log("ERROR SIGUSR2: the lwcgi that is installed ended with exit code 9")
+        gateway.wait_for_log("taking over")
 
 
 def test_adopted_generation_is_watched(serve: Callable[..., Gateway], code: Code) -> None:
