@@ -30,13 +30,13 @@ class Freshness:
         self._too_old_at = 0.0
         self._not_before = 0.0
 
-    def renewed(self, settings: Settings) -> None:
-        """Begin anew, with a snapshot that was made with *settings*."""
+    def renewed(self, settings: Settings, made: float = 0.0) -> None:
+        """Begin anew, with a snapshot that was made with *settings*, now or at the moment *made*."""
         self._max_age = settings.snapshot_max_age
         self._max_crashes = settings.snapshot_max_crashes
         self._crashes = 0
         age = self._max_age * random.uniform(1.0 - _SPREAD, 1.0)
-        self._too_old_at = time.monotonic() + age if age else 0.0
+        self._too_old_at = (made or time.monotonic()) + age if age else 0.0
 
     def crashed(self) -> None:
         """Note that a request's process was killed by a signal."""

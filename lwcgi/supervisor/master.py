@@ -152,6 +152,7 @@ class Master:
             succession.adopt(generation)
             if heir.serves:
                 succession.serving = generation
+                succession.freshness.renewed(generation.settings, generation.started)
         # Whoever died on the way told the program before.
         self._reap()
         succession.load("SIGUSR2")

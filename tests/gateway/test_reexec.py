@@ -234,6 +234,20 @@ def test_adopted_generation_is_watched(serve: Callable[..., Gateway], code: Code
         until(lambda: _starts_with(gateway, b"three"), "the corrected code")
 
 
+def test_adopted_generation_grows_old(serve: Callable[..., Gateway], code: Code) -> None:
+    """Age and crashes count for a generation that was left to the new program, too."""
+    with serve(snapshot_max_age="2s", snapshot_max_crashes=1) as gateway:
+        gateway.wait_for_log("ready")
+        code.write("two", "raise RuntimeError('broken')")
+        gateway.process.send_signal(signal.SIGUSR2)
+        gateway.wait_for_log("taking over(.|\n)* ERROR not reloaded")
+        assert gateway.get("/crash").status == 500
+        gateway.wait_for_log("taking over(.|\n)* 1 requests have crashed since")
+        gateway.wait_for_log("taking over(.|\n)* has reached its maximum age")
+        code.write("three")
+        until(lambda: _starts_with(gateway, b"three"), "the corrected code")
+
+
 def _starts_with(gateway: Gateway, version: bytes) -> bool:
     return gateway.get("/").body.startswith(version)
 
