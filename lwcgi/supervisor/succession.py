@@ -244,8 +244,7 @@ class Succession:
             new = self.reread()
             self._choose(new.engine)
         except LwcgiError as error:
-            self._explain(error)
-            self._tell("error", "not reloaded; what was loaded before goes on")
+            self._not_loaded(error, None)
             return False
         new, waiting = new.as_at_start(self.settings)
         for name in waiting:
@@ -297,11 +296,7 @@ class Succession:
         failure = generation.why()
         if not self.was_ready:
             raise failure
-        self._explain(failure)
-        if self.serving:
-            self._tell("error", "not reloaded; what was loaded before goes on")
-        else:
-            self._retry("the snapshot process is gone", generation)
+        self._not_loaded(failure, generation)
 
     def _cannot_start(self, error: OSError | LwcgiError) -> None:
         if isinstance(error, OSError):
@@ -311,11 +306,15 @@ class Succession:
             )
         if not self.was_ready:
             raise error
-        self._explain(error)
+        self._not_loaded(error, None)
+
+    def _not_loaded(self, failure: LwcgiError, dead: Generation | None) -> None:
+        self._explain(failure)
         if self.serving:
             self._tell("error", "not reloaded; what was loaded before goes on")
         else:
-            self._retry("there is no snapshot process", None)
+            what = "the snapshot process is gone" if dead else "there is no snapshot process"
+            self._retry(what, dead)
 
     def _retry(self, what: str, dead: Generation | None) -> None:
         if self.coming:

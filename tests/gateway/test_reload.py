@@ -155,6 +155,23 @@ def test_reload_does_not_wait_for_a_retry(serve: Callable[..., Gateway], code: C
         assert "in 5.0 s" not in gateway.log()
 
 
+def test_wrong_configuration_while_nothing_serves(serve: Callable[..., Gateway], code: Code) -> None:
+    """A reload that is refused does not end the tries to have something that serves again."""
+    file = code.folder / "lwcgi.toml"
+    file.write_text("")
+    with serve(config=str(file)) as gateway:
+        gateway.wait_for_log("ready")
+        code.write("two", "raise RuntimeError('broken')")
+        os.kill(gateway.snapshot(), signal.SIGKILL)
+        gateway.wait_for_log(r"is loaded again in 0\.4 s")
+        file.write_text("no-such-key = 1")
+        gateway.process.send_signal(signal.SIGHUP)
+        gateway.wait_for_log("ERROR .*unknown key 'no-such-key'(.|\n)* is loaded again")
+        code.write("three")
+        until(lambda: version(gateway) == "three", "the corrected code")
+        assert "what was loaded before goes on" not in gateway.log()
+
+
 def test_old_generations_are_bounded(serve: Callable[..., Gateway]) -> None:
     """Reloads wait while requests of three older generations are still under way."""
     with serve() as gateway:
