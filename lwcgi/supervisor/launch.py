@@ -19,6 +19,9 @@ from .environment import for_application
 from .identity import Identity, credentials
 from .signals import held_back
 
+# More than a snapshot process has to say; what floods us is not to keep us from our signals.
+_MESSAGES = 16
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -153,9 +156,9 @@ class Snapshot:
         return cls(process.pid, control, process)
 
     def receive(self) -> list[dict[str, object]] | None:
-        """Return the messages that have arrived; None at the end; never waits."""
+        """Return the next messages that have arrived; None at the end; never waits."""
         messages: list[dict[str, object]] = []
-        while True:
+        for _ in range(_MESSAGES):
             try:
                 datagram = self.control.recv(wire.LARGEST_MESSAGE)
             except BlockingIOError:
@@ -165,6 +168,7 @@ class Snapshot:
             if not datagram:
                 return messages or None
             messages.append(wire.unpack_message(datagram))
+        return messages
 
     def stop(self, quick: bool) -> None:
         """Ask it to stop its workers and end."""

@@ -153,6 +153,7 @@ class Master:
             if heir.serves:
                 succession.serving = generation
                 succession.freshness.renewed(generation.settings, generation.started)
+                self._intake.speaker = generation.pid
         # Whoever died on the way told the program before.
         self._reap()
         succession.load("SIGUSR2")
@@ -295,6 +296,9 @@ class Master:
 
     def _on_end(self, generation: Generation) -> None:
         self._intake.drain()
+        serving = self._succession.serving
+        if serving and self._intake.speaker == generation.pid:
+            self._intake.speaker = serving.pid
         if self._check:
             self._notes = generation.notes
 

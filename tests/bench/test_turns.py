@@ -16,10 +16,10 @@ from bench.contenders import APPS, NONE, ROOT, SERVERS, Server
 from bench.turns import Contender
 from demo_apps import stage
 from demo_apps.stage import Site, lwcgi_site
-from tests.harness.nginx import BINARY
 
 HELLO = APPS[0]
 FLUP = next(server for server in SERVERS if server.package == "flup")
+NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 WRK = shutil.which("wrk") or "/usr/bin/wrk"
 
 APP = """
@@ -64,7 +64,7 @@ sys.stdin.read()
 
 def hold(*contenders: Contender, rounds: int = 1, wrk: str = WRK) -> None:
     """Let *contenders* take turns of one second."""
-    turns.hold(BINARY or "nginx", wrk, contenders, rounds, 1)
+    turns.hold(NGINX, wrk, contenders, rounds, 1)
 
 
 def served(folder: Path, *, status: str = '"200 OK"', body: str = "Hello, world.") -> Server:

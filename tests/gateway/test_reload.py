@@ -253,6 +253,26 @@ def _resident(pid: int) -> int:
     raise LookupError(pid)
 
 
+def test_output_is_that_of_who_serves(serve: Callable[..., Gateway], code: Code) -> None:
+    """After a reload that failed, what the application prints bears the pid of who serves."""
+    printing = """
+        inner = app
+        def app(environ, start_response):
+            print("printed", environ["QUERY_STRING"], flush=True)
+            return inner(environ, start_response)
+        """
+    code.write("one", printing)
+    with serve() as gateway:
+        gateway.wait_for_log("ready")
+        assert gateway.get("/?before").status == 200
+        gateway.wait_for_log(rf"\[{gateway.snapshot()}\] INFO app: printed before")
+        code.write("two", "raise RuntimeError('broken')")
+        gateway.process.send_signal(signal.SIGHUP)
+        gateway.wait_for_log("ERROR not reloaded")
+        assert gateway.get("/?after").status == 200
+        gateway.wait_for_log(rf"\[{gateway.snapshot()}\] INFO app: printed after")
+
+
 def test_terminal(code: Code) -> None:
     """In a terminal SIGHUP reloads as long as that is open, and stops when it is closed."""
     ours, theirs = pty.openpty()
