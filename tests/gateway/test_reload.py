@@ -155,7 +155,9 @@ def test_reload_does_not_wait_for_a_retry(serve: Callable[..., Gateway], code: C
         assert "in 5.0 s" not in gateway.log()
 
 
-def test_wrong_configuration_while_nothing_serves(serve: Callable[..., Gateway], code: Code) -> None:
+def test_wrong_configuration_while_nothing_serves(
+    serve: Callable[..., Gateway], code: Code
+) -> None:
     """A reload that is refused does not end the tries to have something that serves again."""
     file = code.folder / "lwcgi.toml"
     file.write_text("")
