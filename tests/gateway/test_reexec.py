@@ -205,7 +205,7 @@ def test_during_a_reload_that_fails(serve: Callable[..., Gateway], code: Code) -
 
 
 def test_asked_for_twice(serve: Callable[..., Gateway], installed: Path) -> None:
-    """While the new program is tried out it is not tried a second time; afterwards it is."""
+    """During a trial there is no second one and no reload; afterwards there is one that is both."""
     with serve() as gateway:
         gateway.wait_for_log("ready")
         good = (installed / "__init__.py").read_text()
@@ -214,11 +214,15 @@ def test_asked_for_twice(serve: Callable[..., Gateway], installed: Path) -> None
         until((gateway.folder / "trial.started").exists, "the trial")
         (installed / "__init__.py").write_text(good)
         gateway.process.send_signal(signal.SIGUSR2)
+        gateway.process.send_signal(signal.SIGHUP)
         gateway.wait_for_log("SIGUSR2: lwcgi is executed anew", 2)
+        gateway.wait_for_log("SIGHUP: the application is loaded again")
         assert len(processes.children(gateway.process.pid)) == 2
         (gateway.folder / "trial").touch()
         gateway.wait_for_log("ERROR SIGUSR2: the lwcgi that is installed ended with exit code 9")
-        gateway.wait_for_log("taking over")
+        gateway.wait_for_log("taking over(.|\\n)* INFO ready")
+        gateway.stop()
+        assert gateway.log().count("INFO ready") == 2
 
 
 def test_adopted_generation_is_watched(serve: Callable[..., Gateway], code: Code) -> None:
