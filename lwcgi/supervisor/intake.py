@@ -34,6 +34,8 @@ class Intake:
         """Pid that output is attributed to: the present snapshot process."""
         self.on_crash: Callable[[], None] = lambda: None
         """Called when a log line says that a signal killed a request's process."""
+        self.on_new_events: Callable[[int, Callable[[], object]], None] = lambda _, __: None
+        """Called when one of `sources` has become another file of the same number."""
         self._pipe: list[int] = []  # of the access log, inherited
         if inherited:
             events, events_in, self._output, self._output_in, *self._pipe = inherited
@@ -44,8 +46,7 @@ class Intake:
         else:
             self._events, self._events_in = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             self._output, self._output_in = os.pipe()
-        self._events.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        self._events.setblocking(False)
+        _prepare(self._events)
         os.set_blocking(self._output, False)
         self._access_log: AccessLog | None = None
 
@@ -145,12 +146,32 @@ class Intake:
             except OSError:
                 return
             if not datagram:
+                # Every message has credentials, an empty one too.
+                if not extras:
+                    self._replace_events()
                 return
             if wire.tells_crash(datagram):
                 self.on_crash()
             line = wire.unpack_line(datagram)
             pid = _CREDENTIALS.unpack(extras[0][2])[0] if extras else 0
             self._log.write(line.level, line.text, pid, line.application)
+
+    def _replace_events(self) -> None:
+        """Have another socket for log lines: somebody who has inherited it has shut it down."""
+        for ours, new in zip(
+            (self._events, self._events_in),
+            socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET),
+            strict=True,
+        ):
+            with new:
+                os.dup2(new.fileno(), ours.fileno(), inheritable=False)
+        _prepare(self._events)
+        self.on_new_events(self._events.fileno(), self._take_events)
+        self._log.write(
+            "error",
+            "the application has shut down the socket for log lines; "
+            "what its workers have to say is lost until it is loaded again (SIGHUP)",
+        )
 
     def _take_output(self) -> bool:
         """Log the next lines of output; return whether there was anything."""
@@ -161,3 +182,8 @@ class Intake:
         for line in self._lines.feed(data):
             self._log.application(line, self.speaker)
         return bool(data)
+
+
+def _prepare(events: socket.socket) -> None:
+    events.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    events.setblocking(False)

@@ -102,6 +102,7 @@ class Master:
             if not self._check:
                 self._open()
             self._selector.register(self._signals, selectors.EVENT_READ, self._on_signals)
+            self._intake.on_new_events = self._watch_anew
             for fd, take in self._intake.sources():
                 self._selector.register(fd, selectors.EVENT_READ, take)
             stack.callback(self._succession.kill)
@@ -282,6 +283,10 @@ class Master:
             pass
         self._reexec.abandon()
         self._succession.stop(quick, name)
+
+    def _watch_anew(self, fd: int, take: Callable[[], object]) -> None:
+        self._selector.unregister(fd)
+        self._selector.register(fd, selectors.EVENT_READ, take)
 
     def _reap(self) -> None:
         while True:
