@@ -233,6 +233,8 @@ def test_reloads_leave_nothing(serve: Callable[..., Gateway], engine: str, count
         until(lambda: one_is_left(gateway), "the old generation to go")
 
         def held() -> tuple[int, int, int]:
+            # Not before what has served is gone, and its successor there.
+            until(lambda: _is_quiet(gateway), "the number of processes to stay")
             own = processes.descriptors(gateway.process.pid)
             return own, processes.descriptors(gateway.snapshot()), len(gateway.processes())
 
@@ -245,6 +247,12 @@ def test_reloads_leave_nothing(serve: Callable[..., Gateway], engine: str, count
         until(lambda: held() == before, f"as much as before: {before}, not {held()}")
         # In KiB, whatever the number of reloads: what Python's allocator keeps for itself.
         assert _resident(gateway.process.pid) - memory < 1024
+
+
+def _is_quiet(gateway: Gateway) -> bool:
+    before = {process.pid for process in gateway.processes()}
+    time.sleep(0.2)
+    return before == {process.pid for process in gateway.processes()}
 
 
 def _resident(pid: int) -> int:

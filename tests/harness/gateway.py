@@ -200,7 +200,8 @@ class Gateway:
         """Wait until a regular expression is found in the log as often as asked for."""
 
         def found() -> list[str]:
-            matches = re.findall(pattern, self.log(), re.MULTILINE)
+            # The last line may be in the middle of being written.
+            matches = re.findall(pattern, self.log().rpartition("\n")[0], re.MULTILINE)
             return matches if len(matches) >= times else []
 
         try:
