@@ -13,6 +13,10 @@ from .logfile import STANDARD, LogFile
 
 LONGEST_LINE = 4096
 
+# Who says a line: the gateway, the application in a request (wsgi.errors), or anything that was
+# printed.
+_GATEWAY, _APPLICATION, _PRINTED = "gateway", "application", "printed"
+
 # How the core begins what it says of a request.
 _REQUEST = re.compile(r"(w\d+-\d{6,}) ")
 
@@ -54,12 +58,13 @@ class Log:
         """
         if LOG_LEVELS.index(level) < self._threshold:
             return
+        source = _APPLICATION if application else _GATEWAY
         for line in text.split("\n"):
-            self._put(self._line(level, line, pid or os.getpid(), application))
+            self._put(self._line(level, line, pid or os.getpid(), source))
 
     def application(self, line: str, pid: int) -> None:
         """Write one line the application printed; the log level does not silence it."""
-        self._put(self._line("info", line, pid, True, "app: "))
+        self._put(self._line("info", line, pid, _PRINTED))
 
     def reopen(self) -> None:
         """Open the file anew, after it was renamed.
@@ -77,23 +82,25 @@ class Log:
             pass
 
 
-def _text(level: str, line: str, pid: int, application: bool, prefix: str = "") -> str:  # noqa: ARG001 - as _json
-    """Return a line for people; what the application printed has the *prefix*."""
-    return f"{time.strftime('%Y-%m-%d %H:%M:%S')} [{pid}] {level.upper()} {prefix}{escape(line)}"
+def _text(level: str, line: str, pid: int, source: str) -> str:
+    """Return a line for people."""
+    moment = time.strftime("%Y-%m-%d %H:%M:%S")
+    prefix = "app: " if source == _PRINTED else ""
+    return f"{moment} [{pid}] {level.upper()} {prefix}{escape(line)}"
 
 
-def _json(level: str, line: str, pid: int, application: bool, prefix: str = "") -> str:
+def _json(level: str, line: str, pid: int, source: str) -> str:
     """Return an object on one line (RFC 8259), ASCII alone."""
     now = time.time()
     seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
     record: dict[str, object] = {
         "time": f"{seconds}.{int(now * 1000) % 1000:03}Z",
         "level": level,
-        "source": "app" if application else "lwcgi",
+        "source": "lwcgi" if source == _GATEWAY else "app",
         "pid": pid,
     }
     # What is printed names no request: it would be the application's word.
-    if not prefix and (request := _REQUEST.match(line)):
+    if source != _PRINTED and (request := _REQUEST.match(line)):
         record["request"] = request[1]
         line = line[request.end() :]
     # Half of a surrogate pair is valid JSON, but not everybody's.

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What the gateway serves: ``board.wsgi:application``."""
 
-import encodings.unicode_escape  # noqa: F401 - as below
+import encodings.unicode_escape  # noqa: F401 - Django logs what it refuses with it, and warm-up is not refused
 import os
 
-import django.views.csrf  # noqa: F401 - a forged form is the first to need it, and never warmed up
+import django.views.csrf  # noqa: F401 - a forged form needs it first, and is never warmed up
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.wsgi import get_wsgi_application
