@@ -7,6 +7,7 @@ import signal
 
 from tests.contract.checks.asking import get
 from tests.harness import Connection, Gateway, fastcgi, processes, until
+from tests.harness.code import Code
 
 # What a new version does while it is loaded; it goes on when the file is there.
 HANG = "wait('load')"
@@ -28,6 +29,13 @@ def reload(gateway: Gateway, times: int = 2) -> None:
 def started(gateway: Gateway, name: str = "load") -> None:
     """Wait until code of the application waits for the file *name*."""
     until((gateway.folder / f"{name}.started").exists, f"{name!r} to be waited for")
+
+
+def begin_to_reload(gateway: Gateway, code: Code) -> None:
+    """Have version two loaded, and wait until it waits for the file ``load``."""
+    code.write("two", HANG)
+    gateway.process.send_signal(signal.SIGHUP)
+    started(gateway)
 
 
 def slow(gateway: Gateway, name: str = "slow") -> Connection:

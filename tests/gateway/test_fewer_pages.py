@@ -57,6 +57,8 @@ def test_references_are_counted_where_that_is_asked(tmp_path: Path, engine: str)
     """Under --no-immortal they are, and in every engine that keeps what a request leaves."""
     with gateway(tmp_path, engine, **{"no-immortal": engine == "rewind"}) as serving:
         assert int(serving.get("/").body) < 10
+        # A worker may answer before the log has what was said of it.
+        serving.wait_for_log("INFO ready")
         assert "immortal" not in serving.log()
         told = "references to the snapshot's objects are counted: as asked" in serving.log()
         assert told == (engine == "rewind")

@@ -177,4 +177,4 @@ def test_umask(mask: int, asked: int | None) -> None:
 def test_maximum_of_children() -> None:
     """As many workers are started as maxChildren says."""
     with Program(LWCGI, "maxChildren=3") as program:
-        assert "ready: 3 workers" in program.output()
+        until(lambda: "ready: 3 workers" in program.output(), "three workers")

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.harness import Gateway, Nginx, processes, until
+from tests.harness.crowd import Crowd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 USERS = 8
 
 
-class Load:
+class Load(Crowd):
     """Users that ask one question after the other, and what they were told.
 
     Parameters:
@@ -27,12 +27,11 @@ class Load:
     """
 
     def __init__(self, nginx: Nginx) -> None:
+        super().__init__(USERS)
         self._nginx = nginx
-        self._stop = threading.Event()
         self.told: Counter[object] = Counter()
-        self._threads = [threading.Thread(target=self._ask, args=(n,)) for n in range(USERS)]
 
-    def _ask(self, user: int) -> None:
+    def _act(self, user: int) -> None:
         number = 0
         while not self._stop.is_set():
             number += 1
@@ -44,16 +43,6 @@ class Load:
                 continue
             right = status != 200 or body == text
             self.told[status if right else f"{text!r} was answered {body!r}"] += 1
-
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(60)
 
     def more(self, answers: int) -> None:
         """Wait for this many more good answers."""

@@ -15,7 +15,15 @@ from pathlib import Path
 import pytest
 
 from tests.contract.checks.asking import get
-from tests.gateway.reloading import HANG, one_is_left, reload, slow, started, version
+from tests.gateway.reloading import (
+    HANG,
+    begin_to_reload,
+    one_is_left,
+    reload,
+    slow,
+    started,
+    version,
+)
 from tests.harness import Gateway, fastcgi, processes, until
 from tests.harness.code import Code
 from tests.harness.gateway import ROOT
@@ -44,9 +52,7 @@ def test_old_code_serves_meanwhile(serve: Callable[..., Gateway], code: Code, en
     """While the new code is being loaded the old one answers."""
     with serve(engine) as gateway:
         gateway.wait_for_log("ready")
-        code.write("two", HANG)
-        gateway.process.send_signal(signal.SIGHUP)
-        started(gateway)
+        begin_to_reload(gateway, code)
         assert version(gateway) == "one"
         (gateway.folder / "load").touch()
         until(lambda: version(gateway) == "two", "the new code to answer")
@@ -111,9 +117,7 @@ def test_signals_are_merged(serve: Callable[..., Gateway], code: Code) -> None:
     """However many come during a reload, one more reload follows it."""
     with serve() as gateway:
         gateway.wait_for_log("ready")
-        code.write("two", HANG)
-        gateway.process.send_signal(signal.SIGHUP)
-        started(gateway)
+        begin_to_reload(gateway, code)
         code.write("three")
         for _ in range(20):
             gateway.process.send_signal(signal.SIGHUP)
@@ -129,9 +133,7 @@ def test_workers_change_during_a_reload(serve: Callable[..., Gateway], code: Cod
     """A worker more, asked for while the new code is loaded, is one more of the new code."""
     with serve() as gateway:
         gateway.wait_for_log("ready")
-        code.write("two", HANG)
-        gateway.process.send_signal(signal.SIGHUP)
-        started(gateway)
+        begin_to_reload(gateway, code)
         gateway.process.send_signal(signal.SIGTTIN)
         gateway.wait_for_log("SIGTTIN: 2 workers instead of 1")
         (gateway.folder / "load").touch()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.gateway.reloading import HANG, one_is_left, reload, started, version
+from tests.gateway.reloading import begin_to_reload, one_is_left, reload, version
 from tests.harness import Gateway, until
 from tests.harness.code import Code
 
@@ -53,9 +53,7 @@ def test_new_code_that_hangs(serve: Callable[..., Gateway], code: Code) -> None:
     """Loading that takes longer than --startup-timeout is given up; the log says where it hung."""
     with serve(startup_timeout="3s") as gateway:
         gateway.wait_for_log("ready")
-        code.write("two", HANG)
-        gateway.process.send_signal(signal.SIGHUP)
-        started(gateway)
+        begin_to_reload(gateway, code)
         gateway.wait_for_log(r'app: +File ".*changing.py", line \d+ in wait')
         gateway.wait_for_log("ERROR the application did not get ready within 3 s")
         gateway.wait_for_log("ERROR not reloaded")
@@ -75,9 +73,7 @@ def test_snapshot_that_dies_during_a_reload(serve: Callable[..., Gateway], code:
     with serve() as gateway:
         gateway.wait_for_log("ready")
         old = gateway.snapshot()
-        code.write("two", HANG)
-        gateway.process.send_signal(signal.SIGHUP)
-        started(gateway)
+        begin_to_reload(gateway, code)
         os.kill(old, signal.SIGKILL)
         gateway.wait_for_log("ERROR the snapshot process is gone; .* is being loaded already")
         (gateway.folder / "load").touch()

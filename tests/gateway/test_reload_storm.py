@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import pytest
 
 from tests.harness import Gateway, Nginx, processes, until
 from tests.harness.code import Code
+from tests.harness.crowd import Crowd
 
 USERS = 8
 PAUSE = 0.2
@@ -29,7 +29,7 @@ KEEP = pytest.mark.parametrize("keep", [False, True], ids=["close", "keep"])
 ENGINES = pytest.mark.parametrize("engine", ["rewind", "fork", "none"])
 
 
-class Users:
+class Users(Crowd):
     """Users that ask one question after the other, and what was wrong with the answers.
 
     Half of them close their connection to nginx after each question. Some questions take more
@@ -37,15 +37,12 @@ class Users:
     """
 
     def __init__(self, nginx: Nginx) -> None:
+        super().__init__(USERS)
         self._nginx = nginx
-        self._stop = threading.Event()
         self.right: Counter[str] = Counter()
         self.wrong: list[str] = []
-        self._threads = [
-            threading.Thread(target=self._ask_all, args=(number,)) for number in range(USERS)
-        ]
 
-    def _ask_all(self, user: int) -> None:
+    def _act(self, user: int) -> None:
         connection = self._nginx.connect()
         number = 0
         while not self._stop.is_set():
@@ -69,17 +66,6 @@ class Users:
             if user % 2:
                 connection.close()
         connection.close()
-
-    def __enter__(self) -> Users:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(60)
-        assert not any(thread.is_alive() for thread in self._threads)
 
     def count(self) -> int:
         """Return how many right answers there were."""

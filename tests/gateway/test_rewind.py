@@ -7,7 +7,6 @@ import os
 import random
 import re
 import signal
-import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -20,6 +19,7 @@ from tests.contract.checks import state as states
 from tests.contract.checks.asking import differences, get, state, waiting
 from tests.contract.checks.ways import IN_PLACE, act
 from tests.harness import Gateway, processes, until
+from tests.harness.crowd import Crowd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ def _children(worker: int) -> tuple[int | None, int | None]:
     return serving, frozen
 
 
-class Load:
+class Load(Crowd):
     """Users that ask one question after the other, and what they were told.
 
     Parameters:
@@ -56,12 +56,11 @@ class Load:
     )  # fmt: skip
 
     def __init__(self, gateway: Gateway, users: int) -> None:
+        super().__init__(users)
         self._gateway = gateway
-        self._stop = threading.Event()
         self.told: Counter[object] = Counter()
-        self._threads = [threading.Thread(target=self._ask, args=(n,)) for n in range(users)]
 
-    def _ask(self, user: int) -> None:
+    def _act(self, user: int) -> None:
         dice = random.Random(user)
         while not self._stop.is_set():
             question = dice.choice(self.QUESTIONS)
@@ -77,16 +76,6 @@ class Load:
         if answer.closed and not answer.stdout:
             return None  # no answer at all
         return 200 if answer.complete and right else repr(answer)
-
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(60)
 
 
 @pytest.mark.parametrize("verify", [False, True], ids=["fast", "verified"])

@@ -17,7 +17,7 @@ from demo_apps.stage import free_port
 from tests.harness import processes, waiting
 from tests.harness.client import Connection
 from tests.harness.gateway import ROOT
-from tests.harness.waiting import until
+from tests.harness.running import come_up, stop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,14 +102,7 @@ class Program:
                 env=self.variables,
                 umask=self._mask,
             )
-        try:
-            until(self._is_up, f"{self.module} to come up")
-        except BaseException as error:
-            said = self.output()
-            self._take_down()
-            if isinstance(error, AssertionError):
-                raise AssertionError(f"{error}; it said:\n{said}") from None
-            raise
+        come_up(self._is_up, self.module, self.output, self._take_down)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -124,11 +117,7 @@ class Program:
 
     def stop(self, number: int) -> int:
         """Send a signal, wait for the program's end and return its exit code."""
-        self.process.send_signal(number)
-        try:
-            return self.process.wait(waiting.patience)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"still running after signal {number}:\n{self.output()}") from None
+        return stop(self.process, number, self.output, waiting.patience)
 
     def _is_up(self) -> bool:
         assert self.process.poll() is None, f"it ended with code {self.process.returncode}"

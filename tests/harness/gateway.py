@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tests.harness import fastcgi, processes, waiting
 from tests.harness.client import Answer, Connection
+from tests.harness.running import come_up, stop
 from tests.harness.waiting import until
 
 if TYPE_CHECKING:
@@ -121,14 +122,7 @@ class Gateway:
                 env=environ | self.environ,
                 preexec_fn=None if self.privileged else _drop_capabilities,
             )
-        try:
-            until(self._is_up, "the gateway to come up")
-        except BaseException as error:
-            log_text = self.log()
-            self._take_down()
-            if isinstance(error, AssertionError):
-                raise AssertionError(f"{error}; its log:\n{log_text}") from None
-            raise
+        come_up(self._is_up, "the gateway", self.log, self._take_down)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -153,13 +147,7 @@ class Gateway:
 
     def stop(self, number: int = signal.SIGTERM, seconds: float = 20.0) -> int:
         """Signal the supervisor, wait for its end and return its exit code."""
-        self.process.send_signal(number)
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(
-                f"still running {seconds:g} s after signal {number}; its log:\n{self.log()}"
-            ) from None
+        return stop(self.process, number, self.log, seconds)
 
     def _take_down(self) -> None:
         for process in self.processes():

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from tests.harness.waiting import until
+from tests.harness.running import come_up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,11 +63,7 @@ class WebServer:
                 cwd=self.folder,
                 env={**os.environ, **self._environ()},
             )
-        try:
-            until(self._is_up, f"{self.program} to come up")
-        except BaseException:
-            self._take_down()
-            raise
+        come_up(self._is_up, self.program, self._output, self._take_down)
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -81,14 +77,16 @@ class WebServer:
         return {}
 
     def _is_up(self) -> bool:
-        said = (self.folder / "output").read_text()
-        assert self._process.poll() is None, f"{self.program} ended: {said}"
+        assert self._process.poll() is None, f"it ended with code {self._process.returncode}"
         try:
             with _socket(self.address) as probe:
                 probe.connect(self.address)
         except (FileNotFoundError, ConnectionRefusedError):
             return False
         return True
+
+    def _output(self) -> str:
+        return (self.folder / "output").read_text()
 
     def _take_down(self) -> None:
         self._process.terminate()
