@@ -58,6 +58,12 @@ struct lwc *lwc_alloc(struct lwc_group *group)
     return lwc;
 }
 
+static void forget_access(struct lwc *lwc)
+{
+    kfree(lwc->access);
+    lwc->access = NULL;
+}
+
 /* What it had created passes to its creator, what others knew of it is forgotten. */
 static void leave_family(struct lwc *lwc)
 {
@@ -70,6 +76,8 @@ static void leave_family(struct lwc *lwc)
             other->creator = lwc->creator;
             if (!leave_out("adopt_clears_return"))
                 other->flags &= ~LWC_MAY_RETURN;
+            if (!leave_out("adopt_clears_access"))
+                forget_access(other);
         }
         if (other->snapshot == lwc)
             other->snapshot = NULL;
@@ -96,6 +104,7 @@ void lwc_destroy(struct lwc *lwc)
     if (!leave_out("stale_on_close"))
         WRITE_ONCE(lwc->name->lwc, NULL);
     lwc_name_put(lwc->name);
+    forget_access(lwc);
 
     lwc_dirty_free(lwc->dirty);
     if (lwc->mm && !leave_out("destroy_mm"))
@@ -108,29 +117,44 @@ void lwc_destroy(struct lwc *lwc)
     atomic_dec(&lwc_live_contexts);
 }
 
-bool lwc_may_enter(const struct lwc *holder, const struct lwc *target)
+static u32 granted(const struct lwc *holder, const struct lwc *target)
 {
-    if (target->creator == holder)
-        return true;
-    if (holder->creator == target && holder->flags & LWC_MAY_RETURN)
-        return true;
-    return xa_load((struct xarray *)&holder->granted, target->id);
+    void *rights = xa_load((struct xarray *)&holder->granted, target->id);
+
+    return rights ? xa_to_value(rights) : 0;
 }
 
-int lwc_grant(struct lwc *holder, struct lwc *target, bool allowed)
+bool lwc_may_enter(const struct lwc *holder, const struct lwc *target)
+{
+    return target->creator == holder ||
+           (holder->creator == target && holder->flags & LWC_MAY_RETURN) ||
+           granted(holder, target) & LWC_MAY_ENTER || leave_out("enter_check");
+}
+
+bool lwc_may_access(const struct lwc *holder, const struct lwc *target)
+{
+    return target->creator == holder || (holder->creator == target && holder->access) ||
+           granted(holder, target) & LWC_MAY_ACCESS || leave_out("access_check");
+}
+
+int lwc_grant(struct lwc *holder, struct lwc *target, u32 rights)
 {
     void *before;
 
-    if (!allowed)
+    if (!rights)
         before = xa_erase(&holder->granted, target->id);
     else
-        before = xa_store(&holder->granted, target->id, xa_mk_value(1), GFP_KERNEL_ACCOUNT);
+        before = xa_store(&holder->granted, target->id, xa_mk_value(rights), GFP_KERNEL_ACCOUNT);
     if (xa_is_err(before))
         return xa_err(before);
-    holder->group->grants += (int)allowed - (before ? 1 : 0);
+    holder->group->grants += (rights ? 1 : 0) - (before ? 1 : 0);
+    if (holder->creator != target)
+        return 0;
     /* The way back by creation is taken with it. */
-    if (!allowed && holder->creator == target)
+    if (!(rights & LWC_MAY_ENTER))
         holder->flags &= ~LWC_MAY_RETURN;
+    if (!(rights & LWC_MAY_ACCESS))
+        forget_access(holder);
     return 0;
 }
 
@@ -141,11 +165,12 @@ int lwc_copy_rights(struct lwc *to, const struct lwc *from)
 
     list_for_each_entry(other, &from->group->lwcs, list)
     {
-        if (err)
-            break;
-        if (xa_load((struct xarray *)&from->granted, other->id) ||
-            (from->creator == other && from->flags & LWC_MAY_RETURN))
-            err = lwc_grant(to, other, true);
+        u32 rights = granted(from, other);
+
+        if (from->creator == other && from->flags & LWC_MAY_RETURN)
+            rights |= LWC_MAY_ENTER;
+        if (!err && rights)
+            err = lwc_grant(to, other, rights);
     }
     return err;
 }

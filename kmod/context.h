@@ -42,10 +42,16 @@ struct lwc_name {
     struct lwc *lwc;                 /* NULL once destroyed */
 };
 
-/* Where an lwC left user space: what is written there when it is entered again. */
+/* By which call an lwC left user space, or was made. */
+enum lwc_left_by {
+    LWC_LEFT_BY_CREATE,
+    LWC_LEFT_BY_SWITCH,
+};
+
+/* What is written where when it is entered again. */
 struct lwc_entry {
-    void __user *result;
-    bool created; /* it is the structure of LWC_IOC_CREATE, not of LWC_IOC_SWITCH */
+    enum lwc_left_by call;
+    void __user *result; /* its structure */
 };
 
 struct lwc {
@@ -59,8 +65,9 @@ struct lwc {
     struct lwc *creator;  /* NULL: nobody */
     struct lwc *snapshot; /* a worker's; NULL once destroyed */
     u64 snapshot_id;
-    struct xarray granted; /* ids of lwCs it may enter beside those by creation */
-    int last_caller_fd;    /* a guess */
+    struct xarray granted;    /* by id of an lwC: rights beside those by creation */
+    struct lwc_specs *access; /* mask of what it may reach of its creator, or NULL */
+    int last_caller_fd;       /* a guess */
 
     /* While it does not run. */
     struct mm_struct *mm;
@@ -85,18 +92,21 @@ struct lwc_group {
     bool quiet; /* descriptors are closed by us, not by the user */
     bool ending;
     struct callback_head end;
+    refcount_t users; /* the task, and task work that is queued */
     struct rcu_head rcu;
 };
 
 struct lwc_group *lwc_group_find(void);
 struct lwc_group *lwc_group_get(void);
 void lwc_group_end(struct lwc_group *group);
+void lwc_group_put(struct lwc_group *group);
 
 struct lwc *lwc_alloc(struct lwc_group *group);
 void lwc_destroy(struct lwc *lwc);
 
 bool lwc_may_enter(const struct lwc *holder, const struct lwc *target);
-int lwc_grant(struct lwc *holder, struct lwc *target, bool allowed);
+bool lwc_may_access(const struct lwc *holder, const struct lwc *target);
+int lwc_grant(struct lwc *holder, struct lwc *target, u32 rights);
 int lwc_copy_rights(struct lwc *to, const struct lwc *from);
 int lwc_within_limits(struct lwc_group *group, const struct mm_struct *more);
 u64 lwc_group_pages(const struct lwc_group *group);

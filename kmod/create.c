@@ -9,6 +9,7 @@
 #include "creds.h"
 #include "dirty.h"
 #include "files.h"
+#include "mask.h"
 #include "memory.h"
 #include "share.h"
 #include "specs.h"
@@ -32,6 +33,10 @@ static int fill(struct lwc *lwc, const struct lwc_specs *specs)
         lwc_creds_share(lwc, lwc->group->running);
     else
         err = lwc_creds_copy_current(lwc);
+    if (!err && specs->access) {
+        lwc->access = lwc_mask_of_access(specs);
+        err = lwc->access ? 0 : -ENOMEM;
+    }
     if (!err && lwc->flags & LWC_SAME_RIGHTS)
         err = lwc_copy_rights(lwc, lwc->creator);
     return err;
@@ -52,7 +57,7 @@ struct lwc *lwc_create_from_current(struct lwc_group *group, u32 flags,
     lwc->flags = flags;
     lwc->creator = group->running;
     lwc->entry.result = result;
-    lwc->entry.created = true;
+    lwc->entry.call = LWC_LEFT_BY_CREATE;
     err = fill(lwc, specs);
     if (err) {
         lwc_destroy(lwc);

@@ -12,6 +12,7 @@
 #include "create.h"
 #include "device.h"
 #include "dirty.h"
+#include "mask.h"
 #include "name.h"
 #include "reset.h"
 #include "specs.h"
@@ -21,33 +22,40 @@
 
 static int call_abi(void __user *arg)
 {
-    struct lwc_abi abi = {.abi = LWC_ABI, .features = 0};
+    struct lwc_abi abi = {.abi = LWC_ABI, .features = LWC_FEATURE_RESTRICT};
 
     return copy_to_user(arg, &abi, sizeof(abi)) ? -EFAULT : 0;
+}
+
+/* Gives a file a descriptor, and tells its number; or puts it. */
+static int install(struct file *file, s32 __user *to)
+{
+    int fd = get_unused_fd_flags(O_CLOEXEC);
+    int err = fd < 0 ? fd : 0;
+
+    if (!err)
+        err = put_user(fd, to);
+    if (!err) {
+        fd_install(fd, file);
+        return 0;
+    }
+    fput(file);
+    if (fd >= 0)
+        put_unused_fd(fd);
+    return err;
 }
 
 /* A new lwC gets a descriptor, or goes. */
 static int publish(struct lwc *lwc, s32 __user *to)
 {
-    int fd = get_unused_fd_flags(O_CLOEXEC);
-    struct file *file = NULL;
-    int err = fd < 0 ? fd : 0;
+    struct lwc_specs *mask = lwc_mask_everything();
+    struct file *file = mask ? lwc_name_open(lwc->name, mask) : ERR_PTR(-ENOMEM);
+    int err = PTR_ERR_OR_ZERO(file);
 
-    if (!err) {
-        file = lwc_name_open(lwc);
-        err = PTR_ERR_OR_ZERO(file);
-        if (!err)
-            err = put_user(fd, to);
-    }
-    if (!err) {
-        fd_install(fd, file);
-        return 0;
-    }
-    if (!IS_ERR_OR_NULL(file))
-        fput(file);
-    if (fd >= 0)
-        put_unused_fd(fd);
-    lwc_destroy(lwc);
+    if (!err)
+        err = install(file, to);
+    if (err)
+        lwc_destroy(lwc);
     return err;
 }
 
@@ -93,11 +101,12 @@ static int call_create(struct lwc_create __user *arg)
         return -ENOSYS;
     if (wanted.flags & ~CREATE_FLAGS)
         return -EINVAL;
-    specs = lwc_specs_read(u64_to_user_ptr(wanted.specs), wanted.nspecs);
+    specs = lwc_specs_read(u64_to_user_ptr(wanted.specs), wanted.nspecs, LWC_MAY_ACCESS);
     if (IS_ERR(specs))
         return PTR_ERR(specs);
-    if (wanted.flags & LWC_SUSPEND_ONLY && (lwc_specs_find(specs, LWC_FILES, LWC_SHARE) ||
-                                            lwc_specs_find(specs, LWC_CREDENTIALS, LWC_SHARE)))
+    if (wanted.flags & LWC_SUSPEND_ONLY &&
+        (specs->access || lwc_specs_find(specs, LWC_FILES, LWC_SHARE) ||
+         lwc_specs_find(specs, LWC_CREDENTIALS, LWC_SHARE)))
         err = -EINVAL;
     else
         err = create(&wanted, specs, arg);
@@ -197,7 +206,7 @@ static int call_grant(const struct lwc_grant __user *arg)
 
     if (copy_from_user(&wanted, arg, sizeof(wanted)))
         return -EFAULT;
-    if (wanted.rights & ~LWC_MAY_ENTER || wanted.reserved)
+    if (wanted.rights & ~(LWC_MAY_ENTER | LWC_MAY_ACCESS) || wanted.reserved)
         return -EINVAL;
     group = lwc_group_find();
     target = lwc_by_descriptor(group, wanted.target);
@@ -208,7 +217,7 @@ static int call_grant(const struct lwc_grant __user *arg)
         return PTR_ERR(holder);
     if (target != group->running && target->creator != group->running)
         return -EACCES;
-    return lwc_grant(holder, target, wanted.rights & LWC_MAY_ENTER);
+    return lwc_grant(holder, target, wanted.rights);
 }
 
 static u32 state_of(const struct lwc *lwc)
@@ -245,6 +254,59 @@ static int call_info(struct lwc_info __user *arg)
     return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
+static int call_overlay(struct lwc_overlay __user *arg)
+{
+    return -ENOSYS;
+}
+
+static int restrict_copy(int fd, struct lwc_specs *mask, s32 __user *to)
+{
+    struct file *file;
+    int err = lwc_name_open_restricted(fd, mask, &file);
+
+    return err ?: install(file, to);
+}
+
+static int call_restrict(struct lwc_restrict __user *arg)
+{
+    struct lwc_restrict wanted;
+    struct lwc_specs *mask;
+
+    if (copy_from_user(&wanted, arg, sizeof(wanted)))
+        return -EFAULT;
+    if (wanted.flags & ~LWC_RESTRICT_COPY)
+        return -EINVAL;
+    mask = lwc_specs_read(u64_to_user_ptr(wanted.specs), wanted.nspecs, 0);
+    if (IS_ERR(mask))
+        return PTR_ERR(mask);
+    if (lwc_specs_find(mask, LWC_MEMORY, LWC_UNMAP) || lwc_specs_find(mask, LWC_FILES, LWC_UNMAP)) {
+        kfree(mask);
+        return -EINVAL;
+    }
+    if (wanted.flags & LWC_RESTRICT_COPY)
+        return restrict_copy(wanted.fd, mask, &arg->restricted);
+    if (put_user(LWC_FD_NONE, &arg->restricted)) {
+        kfree(mask);
+        return -EFAULT;
+    }
+    return lwc_name_restrict(wanted.fd, mask);
+}
+
+static int call_syscall(struct lwc_syscall __user *arg)
+{
+    return -ENOSYS;
+}
+
+static int call_trap(const struct lwc_trap __user *arg)
+{
+    return -ENOSYS;
+}
+
+static int call_safepoint(struct lwc_safepoint __user *arg)
+{
+    return -ENOSYS;
+}
+
 static long device_ioctl(struct file *file, unsigned int command, unsigned long address)
 {
     void __user *arg = (void __user *)address;
@@ -265,10 +327,15 @@ static long device_ioctl(struct file *file, unsigned int command, unsigned long 
     case LWC_IOC_INFO:
         return call_info(arg);
     case LWC_IOC_OVERLAY:
+        return call_overlay(arg);
     case LWC_IOC_RESTRICT:
+        return call_restrict(arg);
     case LWC_IOC_SYSCALL:
+        return call_syscall(arg);
     case LWC_IOC_TRAP:
-        return -ENOSYS;
+        return call_trap(arg);
+    case LWC_IOC_SAFEPOINT:
+        return call_safepoint(arg);
     default:
         return -ENOTTY;
     }

@@ -42,6 +42,7 @@ struct lwc_group *lwc_group_get(void)
         return ERR_PTR(-ENOMEM);
     group->task = current;
     INIT_LIST_HEAD(&group->lwcs);
+    refcount_set(&group->users, 1);
     init_task_work(&group->end, end_by_task_work);
     group->root = group->running = lwc_alloc(group);
     if (!group->root) {
@@ -64,6 +65,12 @@ static void free_group(struct rcu_head *rcu)
     module_put(THIS_MODULE);
 }
 
+void lwc_group_put(struct lwc_group *group)
+{
+    if (refcount_dec_and_test(&group->users))
+        call_rcu(&group->rcu, free_group);
+}
+
 /* The thread ends, or has begun another program. What runs is the task's own. */
 void lwc_group_end(struct lwc_group *group)
 {
@@ -75,7 +82,7 @@ void lwc_group_end(struct lwc_group *group)
     hash_del_rcu(&group->node);
     spin_unlock(&groups_lock);
     atomic_dec(&lwc_live_groups);
-    call_rcu(&group->rcu, free_group);
+    lwc_group_put(group);
 }
 
 /* From a tracepoint, where nothing may sleep. */

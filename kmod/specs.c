@@ -42,23 +42,38 @@ static int compare(const void *left, const void *right)
     return a->start < b->start ? -1 : a->start > b->start;
 }
 
-static int check(struct lwc_specs *specs)
+static void split_off_flags(struct lwc_specs *specs)
+{
+    unsigned int i;
+
+    specs->access = 0;
+    for (i = 0; i < specs->count; i++)
+        if (specs->spec[i].action & LWC_MAY_ACCESS) {
+            specs->spec[i].action &= ~LWC_MAY_ACCESS;
+            specs->access |= 1ull << i;
+        }
+}
+
+static int check(struct lwc_specs *specs, u32 flags)
 {
     struct lwc_spec *spec = specs->spec;
     unsigned int i;
 
+    sort(spec, specs->count, sizeof(*spec), compare, NULL);
+    split_off_flags(specs);
+    if (specs->access && !(flags & LWC_MAY_ACCESS))
+        return -EINVAL;
     for (i = 0; i < specs->count; i++)
         if (!is_valid(&spec[i]))
             return -EINVAL;
-    sort(spec, specs->count, sizeof(*spec), compare, NULL);
     for (i = 1; i < specs->count; i++)
         if (spec[i - 1].kind == spec[i].kind && spec[i - 1].end > spec[i].start)
             return -EINVAL;
     return 0;
 }
 
-/* To be freed with kfree(). */
-struct lwc_specs *lwc_specs_read(const void __user *from, u32 count)
+/* To be freed with kfree(). `flags` may be given with actions. */
+struct lwc_specs *lwc_specs_read(const void __user *from, u32 count, u32 flags)
 {
     struct lwc_specs *specs;
     int err;
@@ -69,8 +84,8 @@ struct lwc_specs *lwc_specs_read(const void __user *from, u32 count)
     if (!specs)
         return ERR_PTR(-ENOMEM);
     specs->count = count;
-    err =
-        copy_from_user(specs->spec, from, count * sizeof(struct lwc_spec)) ? -EFAULT : check(specs);
+    err = copy_from_user(specs->spec, from, count * sizeof(struct lwc_spec)) ? -EFAULT
+                                                                             : check(specs, flags);
     if (err) {
         kfree(specs);
         return ERR_PTR(err);

@@ -7,10 +7,11 @@
 /* Resource specifications, checked: sorted by kind and start, nothing overlaps. */
 struct lwc_specs {
     unsigned int count;
+    u64 access; /* bit by index: had LWC_MAY_ACCESS, which is not in the action any more */
     struct lwc_spec spec[];
 };
 
-struct lwc_specs *lwc_specs_read(const void __user *from, u32 count);
+struct lwc_specs *lwc_specs_read(const void __user *from, u32 count, u32 flags);
 const struct lwc_spec *lwc_specs_find(const struct lwc_specs *specs, u32 kind, u32 action);
 
 #endif

@@ -12,6 +12,7 @@
 #include "creds.h"
 #include "dirty.h"
 #include "files.h"
+#include "mask.h"
 #include "memory.h"
 #include "mutations.h"
 #include "name.h"
@@ -45,6 +46,17 @@ static int descriptor_for(struct lwc *running, struct lwc *lwc, int guess)
     return lwc_name_for_current(lwc, guess);
 }
 
+/* That of its creator for one that is entered for the first time; it has the mask it was given. */
+static int descriptor_of_creator(struct lwc *running)
+{
+    struct lwc_specs *mask;
+
+    if (!running->creator || !running->access)
+        return descriptor_for(running, running->creator, -1);
+    mask = lwc_mask_copy(running->access);
+    return mask ? lwc_name_install(running->creator, mask) : LWC_FD_NONE;
+}
+
 static int report_creation(struct lwc *lwc, struct lwc *from, const struct lwc_switch *with)
 {
     struct lwc_create result;
@@ -52,7 +64,7 @@ static int report_creation(struct lwc *lwc, struct lwc *from, const struct lwc_s
 
     memset(&result, 0, sizeof(result));
     result.event = LWC_ENTERED;
-    result.fd = descriptor_for(lwc, lwc->creator, -1);
+    result.fd = descriptor_of_creator(lwc);
     result.caller = descriptor_for(lwc, from, -1);
     result.nargs = with->nargs;
     memcpy(result.args, with->args, sizeof(result.args));
@@ -98,7 +110,7 @@ int lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_swit
         err = down_write_killable(&current->signal->exec_update_lock);
     if (!err) {
         from->entry.result = result;
-        from->entry.created = false;
+        from->entry.call = LWC_LEFT_BY_SWITCH;
         from->entered = true;
         exchange(from, to);
         up_write(&current->signal->exec_update_lock);
@@ -112,7 +124,12 @@ int lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_swit
         lwc_destroy(from);
         from = NULL;
     }
-    err = to->entry.created ? report_creation(to, from, with) : report_return(to, from, with);
     to->entered = true;
-    return err;
+    switch (to->entry.call) {
+    case LWC_LEFT_BY_CREATE:
+        return report_creation(to, from, with);
+    case LWC_LEFT_BY_SWITCH:
+        return report_return(to, from, with);
+    }
+    return 0;
 }

@@ -10,33 +10,37 @@
  * 1. The model
  * ============
  *
- * An lwC is an address space, a table of descriptors, credentials, and the state of one thread
- * that was stopped in it: registers, FS and GS base, protection keys, vector state, signal mask,
+ * An lwC is an address space, a table of descriptors, credentials, and for each thread that has a
+ * state in it, that state: registers, FS and GS base, protection keys, vector state, signal mask,
  * alternate signal stack. It is not scheduled. A thread is in exactly one lwC; lwSwitch takes it
  * from there into another, at the point where that one was left or created.
  *
  * The calls are ioctls on a descriptor of the device /dev/lwc, the door. The door has no state of
- * its own: whoever may open it may make lwCs of the thread that calls, and only of that.
+ * its own: whoever may open it may make lwCs of the thread that calls.
  *
- * Decided: lwCs belong to the thread that made them. Its lwCs and it are one group. Other threads
- * of the process stay in the address space they were in, and may have groups of their own. (In
- * the paper all threads are stopped and copied; a thread copied somewhere in the middle is
- * undefined there too.) The locks other threads hold at the time of a copy stay locked in it for
- * ever, as after fork(2).
+ * Decided: an lwC has a state of the thread that made it, and of the threads that it took along:
+ * those that were at a safe point, which is in LWC_IOC_SAFEPOINT and nowhere else. Each of them may
+ * enter it, at its own point; several may be in it at the same time. To every other thread it is
+ * foreign (EPERM). The lwCs of a thread are its group. Threads that were not taken along stay in
+ * the address space they were in, and the locks they hold at the time of a copy stay locked in it
+ * for ever, as after fork(2). (In the paper all threads are stopped and copied; one that was copied
+ * somewhere in the middle is undefined there too.)
  *
  * What is per lwC
  *     memory and mappings, brk; descriptors, with their close-on-exec flags, and POSIX record
- *     locks (their owner is the table); credentials with capabilities and keyrings; registers, FS
- *     and GS base, PKRU, extended state; signal mask, alternate signal stack; attributes the
- *     kernel keeps with memory: dumpable, THP, MDWE, registrations of membarrier(2).
+ *     locks (their owner is the table); attributes the kernel keeps with memory: dumpable, THP,
+ *     MDWE, registrations of membarrier(2).
+ * What is per lwC and thread
+ *     credentials with capabilities and keyrings; registers, FS and GS base, PKRU, extended state;
+ *     signal mask, alternate signal stack; what the kernel was told of the thread's memory:
+ *     registration of rseq(2), robust list, clear_child_tid.
  *
  * What is not: it stays with the process or the thread, whichever lwC runs. A user who gives an lwC
  * to code he does not trust must deny these, or put them back himself
  *     current and root directory, umask; open file descriptions (a copied descriptor shares
  *     offset, status flags and flock(2) locks with its origin); resource limits, nice, scheduling;
  *     namespaces; seccomp filters, no_new_privs; signal handlers, pending signals; timers, alarms;
- *     parent-death signal, name; registration of rseq(2), robust list and clear_child_tid (their
- *     addresses hold for every copy of the thread); System V semaphore undo; I/O permission bits;
+ *     parent-death signal, name; System V semaphore undo; I/O permission bits;
  *     perf events; tracing; set_mempolicy(2), set_thread_area(2); personality(2), timer slack, I/O priority; what makes instructions or calls
  *     fail (PR_SET_TSC, ARCH_SET_CPUID, syscall user dispatch) and speculation controls. System calls
  *     in flight do not exist: a thread is in one place.
@@ -48,23 +52,37 @@
  * in when it made its first is its root lwC; its well-known descriptor is LWC_FD_ROOT. The lwC that
  * runs is LWC_FD_SELF. Both are accepted wherever a descriptor of an lwC is asked.
  *
- * A descriptor is a name and gives no right: not to a forked child, not to another thread or
- * process it was passed to (EPERM). What an lwC may do to another is kept by the module:
+ * A descriptor names an lwC and carries a mask: what of that lwC may be reached through it, by
+ * LWC_IOC_OVERLAY and LWC_IOC_SYSCALL. Copies of a descriptor (dup(2), a copied table, fork(2),
+ * SCM_RIGHTS) are the same open file; they have its mask, and what narrows it narrows it for all of
+ * them. The mask is
+ *     everything     of the descriptor that LWC_IOC_CREATE and LWC_IOC_CLONE give to the creator
+ *     what was said  with LWC_MAY_ACCESS at creation, of the descriptor of its creator that a new
+ *                    lwC gets at its first entry
+ *     nothing        of all others. LWC_FD_ROOT has none, so that it is no way round a mask.
  *
- *   - the creator may enter, clone, reset, destroy it, and grant others to enter it;
- *   - an lwC may grant others to enter it itself;
+ * A descriptor by itself gives no right: not to a forked child, not to another thread or process it
+ * was passed to (EPERM). What an lwC may do to another is kept by the module:
+ *
+ *   - the creator may enter, clone, reset, destroy it, reach into it, choose which system calls of
+ *     it are refused, and grant others to enter and to reach into it;
+ *   - an lwC may grant that on itself;
  *   - the way back up must have been granted: LWC_MAY_RETURN at creation, or LWC_GRANT. Entering
- *     an lwC regains its credentials, memory and descriptors. EACCES otherwise.
+ *     an lwC regains its credentials, memory and descriptors. Likewise LWC_MAY_ACCESS. EACCES
+ *     otherwise.
+ *
+ * To reach into an lwC takes both: the right, and a descriptor whose mask allows what is asked.
  *
  * Decided: close(2) by its creator destroys an lwC, whatever other descriptors name it; those
  * answer ESTALE from then on. In every other lwC close only closes the name. An lwC is also
- * destroyed by leaving it with LWC_DISCARD, and with its thread: at its exit, however that comes
- * about, and at its execve(2). What a destroyed lwC had created passes to its own creator, or, if
- * it had none, to nobody; LWC_MAY_RETURN does not pass with it.
+ * destroyed by leaving it with LWC_DISCARD, and with its last thread: at its exit, however that
+ * comes about, and at its execve(2). A thread that is in an lwC when another one destroys it stays
+ * in it until it leaves. What a destroyed lwC had created passes to its own creator, or, if it had
+ * none, to nobody; LWC_MAY_RETURN and LWC_MAY_ACCESS do not pass with it.
  *
- * Decided: the end of the process is the end of all its lwCs: exit in any of them, also a fatal
- * signal. A core dump holds the one that ran. A thread should return to its root lwC before it
- * ends: the kernel wakes who joins it through memory of the lwC it ends in.
+ * Decided: the end of the process is the end of all its lwCs: exit_group(2) in any of them, also a
+ * fatal signal. A core dump holds the one that ran. A thread that calls exit(2) in an lwC returns to
+ * its root lwC first, where others may be waiting to join it (clear_child_tid).
  *
  * fork(2) in an lwC makes an ordinary process from that lwC, with no lwCs.
  *
@@ -93,7 +111,7 @@
  *                 limits below, a descriptor that does not name an lwC
  *     EOPNOTSUPP  see above
  *     EBADF       the descriptor is not open; LWC_FD_ROOT or LWC_FD_SELF before any lwC was made
- *     EPERM       the descriptor names an lwC of another thread
+ *     EPERM       the calling thread has no state in the lwC
  *     ESTALE      the lwC was destroyed
  *     EACCES      the right was not granted
  * Calls that wait for locks can return EINTR, only where the thread is being killed.
@@ -123,6 +141,7 @@
 #define LWC_FEATURE_RESTRICT (1u << 1)
 #define LWC_FEATURE_SYSCALL (1u << 2)
 #define LWC_FEATURE_TRAP (1u << 3)
+#define LWC_FEATURE_THREADS (1u << 4)
 
 struct lwc_abi {
     __u32 abi;
@@ -153,6 +172,11 @@ struct lwc_abi {
  *                          credentials: a change by one is a change for the other.
  *         LWC_UNMAP        memory, descriptors: not there in the new lwC. EINVAL for credentials.
  * Specifications of one kind must not overlap (EINVAL).
+ *
+ * LWC_MAY_ACCESS, added to an action in LWC_IOC_CREATE: the new lwC may reach these resources of its
+ * creator later, through the descriptor of it that it gets: LWC_COPY of them where that is what it
+ * was given, LWC_SHARE too of what it shares or was not given (LWC_UNMAP). EINVAL with
+ * LWC_SUSPEND_ONLY: a worker's creator need not be the one that the ranges were meant for.
  */
 #define LWC_MEMORY 1u
 #define LWC_FILES 2u
@@ -161,6 +185,8 @@ struct lwc_abi {
 #define LWC_COPY 0u
 #define LWC_SHARE 1u
 #define LWC_UNMAP 2u
+
+#define LWC_MAY_ACCESS (1u << 8)
 
 #define LWC_ALL (~0ULL)
 
@@ -179,14 +205,18 @@ struct lwc_spec {
  *                LWC_SAME_RIGHTS     it may enter what its creator may, by grant or as a way back
  *                LWC_SUSPEND_ONLY    a frozen snapshot: it never runs, and can be cloned
  *                LWC_SHARE_SIGNALS   section 3
- *                LWC_TRAP_SYSCALLS   see LWC_IOC_TRAP; ENOSYS without its feature
+ *                LWC_TRAP_SYSCALLS   see LWC_IOC_TRAP
+ *                LWC_WITH_THREADS    take along the threads that are at a safe point in this lwC
  *      nspecs    number of specifications, at most LWC_MAX_SPECS
  *      specs     address of them
- * out  event     LWC_CREATED in the creator, LWC_ENTERED in the new lwC
+ *      nargs     with LWC_WITH_THREADS: wait until so many other threads are at a safe point
+ * out  event     LWC_CREATED in the creator, LWC_ENTERED in the new lwC; LWC_TRAPPED where it is
+ *                entered by a refused system call of one that it created before it was reset
  *      fd        creator: descriptor of the new lwC. New lwC: descriptor of its creator, or
  *                LWC_FD_NONE if it may not enter it (or its table is full)
  *      caller, nargs, args
  *                new lwC: who entered it, and the arguments, as with LWC_IOC_SWITCH
+ *                creator: nargs is the number of other threads that were taken along
  *
  * Errors: EMFILE, ENFILE   no descriptor is free
  *         ENOSPC           the group has as many lwCs as the module parameter max_contexts allows
@@ -195,12 +225,14 @@ struct lwc_spec {
  *         EINVAL           also: ranges that are empty, not aligned, overlap; LWC_SUSPEND_ONLY with
  *                          LWC_SHARE of descriptors or credentials, which would not stay as they are
  *         EFAULT           also: specs
+ *         EINTR            a signal came while it waited for threads
  */
 #define LWC_MAY_RETURN (1u << 0)
 #define LWC_SAME_RIGHTS (1u << 1)
 #define LWC_SUSPEND_ONLY (1u << 2)
 #define LWC_SHARE_SIGNALS (1u << 3)
 #define LWC_TRAP_SYSCALLS (1u << 4)
+#define LWC_WITH_THREADS (1u << 5)
 
 #define LWC_CREATED 0u
 #define LWC_ENTERED 1u
@@ -227,6 +259,8 @@ struct lwc_create {
  *                the table has already, or a new one; LWC_FD_NONE if it was discarded, may not be
  *                entered from here, or the table is full
  *      nargs, args   its words; the rest of args is zero
+ *      flags         LWC_BY_TRAP: it did not call, one of its system calls was refused
+ *                    (LWC_IOC_TRAP). Only the module says so; ignored when given
  *
  * The structure lies in the memory of the lwC that called, and is written when it is entered
  * again. If it cannot be written then, the call fails there with EFAULT, in the lwC entered.
@@ -239,6 +273,7 @@ struct lwc_create {
  *         ENOMEM  no memory
  */
 #define LWC_DISCARD (1u << 0)
+#define LWC_BY_TRAP (1u << 1)
 
 struct lwc_switch {
     __s32 target;
@@ -251,7 +286,8 @@ struct lwc_switch {
 /*
  * LWC_IOC_CLONE: a worker, a copy-on-write copy of a snapshot in all three kinds of resources. When
  * it is first entered it returns from the LWC_IOC_CREATE that made the snapshot. It has the
- * snapshot's rights; its creator is the caller, which must be the snapshot's creator (EACCES).
+ * snapshot's rights; its creator is the caller, which must be the snapshot's creator (EACCES). Of
+ * the threads the snapshot took along, a worker has the state of the one that calls.
  *
  * in   snapshot, flags (0)
  * out  fd
@@ -308,10 +344,11 @@ struct lwc_reset {
 };
 
 /*
- * LWC_IOC_GRANT: let one lwC enter another. Allowed to the target itself and to its creator.
+ * LWC_IOC_GRANT: say what one lwC may do to another. Allowed to the target itself and to its creator.
  *
  * in   target, holder
- *      rights    LWC_MAY_ENTER, or 0 to take it back (the creator's own cannot be taken)
+ *      rights    LWC_MAY_ENTER, LWC_MAY_ACCESS, both, or 0; what is not named is taken back (the
+ *                creator's own cannot be taken)
  *
  * Errors: ENOMEM
  */
@@ -357,32 +394,37 @@ struct lwc_info {
 };
 
 /*
- * The calls of the second step. They answer ENOSYS until LWC_IOC_ABI shows their feature.
- *
  * LWC_IOC_OVERLAY: map resources of another lwC into the one that runs, in place of what is there.
- *     in   source     descriptor of the lwC
- *          nspecs, specs   LWC_COPY or LWC_SHARE by range; LWC_UNMAP with source LWC_FD_SELF undoes
- *     Errors: EACCES  beyond what the descriptor allows (LWC_IOC_RESTRICT); the creator's allows
- * all, others nothing
  *
- * LWC_IOC_RESTRICT: narrow what may be overlaid through a descriptor; never widen it.
- *     in   fd; nspecs, specs: what remains allowed, the action being the most that is allowed
- *          (LWC_SHARE allows LWC_COPY too)
- *     Errors: EACCES  more than is allowed now
+ * in   source, flags (0), nspecs, specs
  *
- * LWC_IOC_SYSCALL: perform a system call as another lwC would, and come back.
- *     in   target; nr; args
- *          mask       decided: the kinds of resources (bit 1 << kind) taken from the target; the
- *                     rest is the caller's. (The paper's text can be read as the opposite; its
- *                     authors' programs use it like this.)
- *     out  result     of the call, or its negative errno
- *     Errors: EINVAL  a call that does not return, or makes tasks: exit, execve, fork, clone
+ *      LWC_MEMORY       the range becomes what it is in the source, also where that has nothing
+ *          LWC_COPY     copy-on-write
+ *          LWC_SHARE    both see every write; as with LWC_IOC_CREATE private memory of the source
+ *                       becomes a shared mapping in it, with the same exceptions. EROFS: the source
+ *                       is a snapshot
+ *      LWC_FILES
+ *          LWC_COPY     each descriptor of the range becomes what it is in the source: the same open
+ *                       file with its close-on-exec flag, or closed
+ *          LWC_SHARE    the whole table: it is that of the source from now on, and what the caller
+ *                       had is closed
+ *      LWC_CREDENTIALS  those of the caller are put aside, once, for as long as it has others
+ *          LWC_COPY     those of the source, as they are now
+ *          LWC_SHARE    a change by one is a change for the other
  *
- * LWC_IOC_TRAP: what a refused system call of an lwC created with LWC_TRAP_SYSCALLS becomes: its
- *     creator is entered, with event or caller as usual, args[0] the number of the call and
- *     args[1..6] its arguments; it answers by LWC_IOC_SWITCH with args[0] the errno (0 for none)
- * and args[1] the result. in   fd; mode   LWC_TRAP_NONE or LWC_TRAP_ALL; single calls by bitmap:
- * address of 64 bytes, a bit for each call that is refused
+ * Undone with the source LWC_FD_SELF: LWC_UNMAP unmaps memory and closes descriptors, LWC_COPY of
+ * LWC_CREDENTIALS puts back what was put aside (nothing happens where nothing was). What memory and
+ * descriptors were before is not kept. No other action goes with LWC_FD_SELF, and LWC_UNMAP with no
+ * other source (EINVAL).
+ *
+ * Decided: no part of the mapping that the caller's stack pointer is in (EINVAL). What is wrong is
+ * found before anything is changed; after ENOMEM and EINTR a part of the specifications may have
+ * been carried out.
+ *
+ * Errors: EACCES  the right, or the mask of the descriptor
+ *         EMFILE  a descriptor beyond the caller's RLIMIT_NOFILE
+ *         ENOMEM  no memory, RLIMIT_AS, or the limits of overcommit
+ *         EPERM   also: the thread is traced, as with LWC_IOC_SWITCH
  */
 struct lwc_overlay {
     __s32 source;
@@ -392,14 +434,56 @@ struct lwc_overlay {
     __u64 specs;
 };
 
+/*
+ * LWC_IOC_RESTRICT: narrow the mask of a descriptor; it is never widened. Whoever has the descriptor
+ * may do it.
+ *
+ * in   fd
+ *      flags       LWC_RESTRICT_COPY: the mask of fd stays, a new descriptor gets the narrow one
+ *      nspecs, specs   what remains allowed; the action is the most that is allowed (LWC_SHARE
+ *                  allows LWC_COPY too). LWC_UNMAP is not one (EINVAL)
+ * out  restricted  the new descriptor, close-on-exec; LWC_FD_NONE without the flag
+ *
+ * Errors: EACCES  more than is allowed now
+ *         EINVAL  also: LWC_FD_SELF, LWC_FD_ROOT
+ *         EMFILE, ENFILE, ENOMEM
+ */
+#define LWC_RESTRICT_COPY (1u << 0)
+
 struct lwc_restrict {
     __s32 fd;
     __u32 flags;
     __u32 nspecs;
-    __u32 reserved;
+    __s32 restricted;
     __u64 specs;
 };
 
+/*
+ * LWC_IOC_SYSCALL: perform a system call as another lwC would, and come back.
+ *
+ * in   target, nr, args
+ *      mask    decided: the kinds of resources (bit 1 << kind) taken from the target; the rest is the
+ *              caller's. (The paper's text can be read as the opposite; its authors' programs use it
+ *              like this.) The mask of the descriptor must allow LWC_SHARE of all of each kind
+ * out  result  of the call, or its negative errno
+ *
+ * The thread stays in the caller: a signal that comes meanwhile ends the wait of a call that can be
+ * interrupted, and is delivered in the caller when its own memory is back. Where the interrupted
+ * call would be begun again (SA_RESTART, or no handler), this one is; where that takes a note of how
+ * far it had come (nanosleep(2), poll(2)), the result is -EINTR.
+ *
+ * The calls that can be made are listed in docs/lwc.md: those that depend on memory, descriptors
+ * and credentials alone, return, and make no task.
+ *
+ * Errors: ENOSYS  not one of them
+ *         EACCES  the right, or the mask of the descriptor; or a call that is refused to the caller
+ *                 (LWC_IOC_TRAP)
+ *         EBUSY   the target is the lwC that runs
+ *         EINVAL  also: mask is 0
+ *         EOPNOTSUPP  also: the thread has a seccomp(2) filter, which would not see the call
+ *         EROFS   the target is a snapshot
+ *         ENOTRECOVERABLE  as with LWC_IOC_SWITCH
+ */
 struct lwc_syscall {
     __s32 target;
     __u32 mask;
@@ -408,14 +492,67 @@ struct lwc_syscall {
     __s64 result;
 };
 
+/*
+ * LWC_IOC_TRAP: which system calls of an lwC created with LWC_TRAP_SYSCALLS are refused. At first all
+ * are. Its creator alone may say.
+ *
+ * A refused call does not run. It becomes a switch to the creator of the lwC, whether that may be
+ * entered from it or not, with LWC_BY_TRAP, args[0] the number of the call and args[1..6] its
+ * arguments. Who enters the lwC again gives the result: args[0] an errno, 0 for none, and args[1]
+ * what the call returns then. Where the creator is gone, or cannot be entered, the call fails with
+ * EPERM.
+ *
+ * in   fd
+ *      mode    LWC_TRAP_NONE, LWC_TRAP_ALL, or LWC_TRAP_SOME
+ *      calls   LWC_TRAP_SOME: address of 64 bytes, in which bit n % 8 of byte n / 8 refuses call n
+ *
+ * Decided: refused whatever the mode are calls by which code would leave the lwC behind: fork, vfork,
+ * clone, clone3, execve, execveat; ptrace, process_vm_readv, process_vm_writev, process_madvise,
+ * pidfd_getfd, perf_event_open; io_uring_setup, io_uring_enter, io_uring_register; numbers from 512
+ * on and all calls by a 32-bit entry (int 0x80), which are told with bit 31 set. Never refused are
+ * rt_sigreturn and restart_syscall, which only go on with what was interrupted.
+ * An lwC that is made in one with LWC_TRAP_SYSCALLS has it too, and is refused what its creator is, now
+ * and later. Workers begin with what is refused to their snapshot.
+ *
+ * Errors: EACCES  the caller is not its creator
+ *         EINVAL  also: it was created without LWC_TRAP_SYSCALLS
+ *         EFAULT  also: calls
+ */
 #define LWC_TRAP_NONE 0u
 #define LWC_TRAP_ALL 1u
 #define LWC_TRAP_SOME 2u
+
+#define LWC_TRAP_COMPAT (1ULL << 31) /* in args[0]: by a 32-bit entry */
 
 struct lwc_trap {
     __s32 fd;
     __u32 mode;
     __u64 calls;
+};
+
+/*
+ * LWC_IOC_SAFEPOINT: wait at a safe point until another thread in the same lwC makes one with
+ * LWC_WITH_THREADS. Returns like LWC_IOC_CREATE: in the lwC where the thread is, when the new one has
+ * been made; in the new one when this thread enters it for the first time.
+ *
+ * in   flags     (0)
+ * out  event     LWC_CREATED, LWC_ENTERED, LWC_TRAPPED
+ *      fd        LWC_CREATED: the number of the new lwC's descriptor in the table that the threads
+ *                share. LWC_ENTERED: descriptor of the creator, or LWC_FD_NONE
+ *      caller, nargs, args   LWC_ENTERED: as with LWC_IOC_SWITCH
+ *
+ * Errors: EINTR   a signal came, and the thread was not taken along
+ *         ENOMEM
+ *         ENOSPC  as LWC_IOC_CREATE
+ */
+struct lwc_safepoint {
+    __u32 flags;
+    __u32 event;
+    __s32 fd;
+    __s32 caller;
+    __u32 nargs;
+    __u32 reserved;
+    __u64 args[LWC_MAX_ARGS];
 };
 
 #define LWC_IOC_MAGIC 0xB7
@@ -427,9 +564,10 @@ struct lwc_trap {
 #define LWC_IOC_GRANT _IOW(LWC_IOC_MAGIC, 5, struct lwc_grant)
 #define LWC_IOC_INFO _IOWR(LWC_IOC_MAGIC, 6, struct lwc_info)
 #define LWC_IOC_OVERLAY _IOW(LWC_IOC_MAGIC, 7, struct lwc_overlay)
-#define LWC_IOC_RESTRICT _IOW(LWC_IOC_MAGIC, 8, struct lwc_restrict)
+#define LWC_IOC_RESTRICT _IOWR(LWC_IOC_MAGIC, 8, struct lwc_restrict)
 #define LWC_IOC_SYSCALL _IOWR(LWC_IOC_MAGIC, 9, struct lwc_syscall)
 #define LWC_IOC_TRAP _IOW(LWC_IOC_MAGIC, 10, struct lwc_trap)
+#define LWC_IOC_SAFEPOINT _IOWR(LWC_IOC_MAGIC, 11, struct lwc_safepoint)
 
 /* The sizes are part of the contract; lwcgi/lwc and the tests assert the same numbers. */
 #define LWC_ASSERT_SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type)
@@ -445,5 +583,6 @@ LWC_ASSERT_SIZE(lwc_overlay, 24);
 LWC_ASSERT_SIZE(lwc_restrict, 24);
 LWC_ASSERT_SIZE(lwc_syscall, 72);
 LWC_ASSERT_SIZE(lwc_trap, 16);
+LWC_ASSERT_SIZE(lwc_safepoint, 88);
 
 #endif

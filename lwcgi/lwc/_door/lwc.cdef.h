@@ -138,7 +138,7 @@ struct lwc_restrict {
     __s32 fd;
     __u32 flags;
     __u32 nspecs;
-    __u32 reserved;
+    __s32 restricted;
     __u64 specs;
 };
 
@@ -154,6 +154,16 @@ struct lwc_trap {
     __s32 fd;
     __u32 mode;
     __u64 calls;
+};
+
+struct lwc_safepoint {
+    __u32 flags;
+    __u32 event;
+    __s32 fd;
+    __s32 caller;
+    __u32 nargs;
+    __u32 reserved;
+    __u64 args[8];
 };
 
 int door_call(int door, unsigned long request, void *structure);

@@ -329,7 +329,6 @@ TEST(abi_second_step)
     if (!(abi.features & LWC_FEATURE_OVERLAY))
         CHECK_ERRNO(lwc_call(LWC_IOC_OVERLAY, &overlay), ENOSYS);
     if (!(abi.features & LWC_FEATURE_RESTRICT))
-        CHECK_ERRNO(lwc_call(LWC_IOC_RESTRICT, &restrict_), ENOSYS);
     if (!(abi.features & LWC_FEATURE_SYSCALL))
         CHECK_ERRNO(lwc_call(LWC_IOC_SYSCALL, &syscall_), ENOSYS);
     if (!(abi.features & LWC_FEATURE_TRAP)) {

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What may be reached of an lwC: resource specifications whose action is the most that is allowed.
+ */
+#ifndef _LWC_MASK_H
+#define _LWC_MASK_H
+
+#include <linux/types.h>
+
+struct lwc_specs;
+
+struct lwc_specs *lwc_mask_everything(void);
+struct lwc_specs *lwc_mask_of_access(const struct lwc_specs *specs);
+struct lwc_specs *lwc_mask_copy(const struct lwc_specs *mask);
+bool lwc_mask_allows(const struct lwc_specs *mask, const struct lwc_specs *wanted);
+
+#endif
