@@ -102,7 +102,7 @@ TEST(abi_unknown_flags)
             CHECK_ERRNO(lwc_create(1u << bit, NULL, 0, &c), EINVAL);
         if (bit > 0)
             CHECK_ERRNO(lwc_switch(LWC_FD_SELF, 1u << bit, NULL, 0, &s), EINVAL);
-        if (bit > 0)
+        if (bit > 0 && 1u << bit != LWC_MAY_ACCESS)
             CHECK_ERRNO(lwc_grant(LWC_FD_SELF, LWC_FD_SELF, 1u << bit), EINVAL);
         CHECK_ERRNO(lwc_call(LWC_IOC_CLONE, &clone), EINVAL);
         CHECK_ERRNO(lwc_call(LWC_IOC_RESET, &reset), EINVAL);
@@ -329,6 +329,7 @@ TEST(abi_second_step)
     if (!(abi.features & LWC_FEATURE_OVERLAY))
         CHECK_ERRNO(lwc_call(LWC_IOC_OVERLAY, &overlay), ENOSYS);
     if (!(abi.features & LWC_FEATURE_RESTRICT))
+        CHECK_ERRNO(lwc_call(LWC_IOC_RESTRICT, &restrict_), ENOSYS);
     if (!(abi.features & LWC_FEATURE_SYSCALL))
         CHECK_ERRNO(lwc_call(LWC_IOC_SYSCALL, &syscall_), ENOSYS);
     if (!(abi.features & LWC_FEATURE_TRAP)) {
