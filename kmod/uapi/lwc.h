@@ -499,18 +499,20 @@ struct lwc_syscall {
  * A refused call does not run. It becomes a switch to the creator of the lwC, whether that may be
  * entered from it or not, with LWC_BY_TRAP, args[0] the number of the call and args[1..6] its
  * arguments. Who enters the lwC again gives the result: args[0] an errno, 0 for none, and args[1]
- * what the call returns then. Where the creator is gone, or cannot be entered, the call fails with
+ * what the call returns then; or args[0] LWC_TRAP_AGAIN: the call is made once more, and runs if it
+ * is not refused any longer. Where the creator is gone, or cannot be entered, the call fails with
  * EPERM.
  *
  * in   fd
  *      mode    LWC_TRAP_NONE, LWC_TRAP_ALL, or LWC_TRAP_SOME
  *      calls   LWC_TRAP_SOME: address of 64 bytes, in which bit n % 8 of byte n / 8 refuses call n
  *
- * Decided: refused whatever the mode are calls by which code would leave the lwC behind: fork, vfork,
- * clone, clone3, execve, execveat; ptrace, process_vm_readv, process_vm_writev, process_madvise,
- * pidfd_getfd, perf_event_open; io_uring_setup, io_uring_enter, io_uring_register; numbers from 512
- * on and all calls by a 32-bit entry (int 0x80), which are told with bit 31 set. Never refused are
- * rt_sigreturn and restart_syscall, which only go on with what was interrupted.
+ * Decided: refused whatever the mode are calls by which code would reach past its lwC: ptrace,
+ * process_vm_readv, process_vm_writev, process_madvise, pidfd_getfd, perf_event_open; io_uring_setup,
+ * io_uring_enter, io_uring_register; numbers from 512 on and all calls by a 32-bit entry (int 0x80),
+ * which are told with LWC_TRAP_COMPAT. Never refused are rt_sigreturn and restart_syscall, which only
+ * go on with what was interrupted. What fork, vfork, clone, clone3 make, and what follows execve and
+ * execveat, is no lwC and is refused nothing: who lets these calls through gives that up.
  * An lwC that is made in one with LWC_TRAP_SYSCALLS has it too, and is refused what its creator is, now
  * and later. Workers begin with what is refused to their snapshot.
  *
@@ -523,6 +525,7 @@ struct lwc_syscall {
 #define LWC_TRAP_SOME 2u
 
 #define LWC_TRAP_COMPAT (1ULL << 31) /* in args[0]: by a 32-bit entry */
+#define LWC_TRAP_AGAIN (~0ULL)
 
 struct lwc_trap {
     __s32 fd;
