@@ -271,6 +271,7 @@ static int call_restrict(struct lwc_restrict __user *arg)
 {
     struct lwc_restrict wanted;
     struct lwc_specs *mask;
+    int err;
 
     if (copy_from_user(&wanted, arg, sizeof(wanted)))
         return -EFAULT;
@@ -285,11 +286,13 @@ static int call_restrict(struct lwc_restrict __user *arg)
     }
     if (wanted.flags & LWC_RESTRICT_COPY)
         return restrict_copy(wanted.fd, mask, &arg->restricted);
-    if (put_user(LWC_FD_NONE, &arg->restricted)) {
+    /* Whether the result can be written shows before anything is narrowed. */
+    if (put_user(wanted.restricted, &arg->restricted)) {
         kfree(mask);
         return -EFAULT;
     }
-    return lwc_name_restrict(wanted.fd, mask);
+    err = lwc_name_restrict(wanted.fd, mask);
+    return err ?: put_user(LWC_FD_NONE, &arg->restricted);
 }
 
 static int call_syscall(struct lwc_syscall __user *arg)
