@@ -10,6 +10,7 @@
 #include "files.h"
 #include "memory.h"
 #include "mutations.h"
+#include "filter.h"
 
 atomic_t lwc_live_contexts;
 unsigned int lwc_max_contexts = 4096;
@@ -105,6 +106,7 @@ void lwc_destroy(struct lwc *lwc)
         WRITE_ONCE(lwc->name->lwc, NULL);
     lwc_name_put(lwc->name);
     forget_access(lwc);
+    lwc_filter_put(lwc->filter);
 
     lwc_dirty_free(lwc->dirty);
     if (lwc->mm && !leave_out("destroy_mm"))

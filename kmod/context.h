@@ -24,10 +24,12 @@
 #include <linux/xarray.h>
 
 #include "cpu.h"
+#include "refusal.h"
 #include "uapi/lwc.h"
 
 struct lwc_dirty;
 struct lwc_specs;
+struct lwc_filter;
 
 /* Credentials; shared by lwCs that were told to. While one of them runs, the task has them. */
 struct lwc_creds {
@@ -46,12 +48,14 @@ struct lwc_name {
 enum lwc_left_by {
     LWC_LEFT_BY_CREATE,
     LWC_LEFT_BY_SWITCH,
+    LWC_LEFT_BY_TRAP,
 };
 
 /* What is written where when it is entered again. */
 struct lwc_entry {
     enum lwc_left_by call;
-    void __user *result; /* its structure */
+    void __user *result; /* its structure; none of a trap */
+    u64 number;          /* of the call that was refused */
 };
 
 struct lwc {
@@ -65,9 +69,10 @@ struct lwc {
     struct lwc *creator;  /* NULL: nobody */
     struct lwc *snapshot; /* a worker's; NULL once destroyed */
     u64 snapshot_id;
-    struct xarray granted;    /* by id of an lwC: rights beside those by creation */
-    struct lwc_specs *access; /* mask of what it may reach of its creator, or NULL */
-    int last_caller_fd;       /* a guess */
+    struct xarray granted;     /* by id of an lwC: rights beside those by creation */
+    struct lwc_specs *access;  /* mask of what it may reach of its creator, or NULL */
+    struct lwc_filter *filter; /* system calls that are refused, or NULL */
+    int last_caller_fd;        /* a guess */
 
     /* While it does not run. */
     struct mm_struct *mm;
@@ -89,6 +94,7 @@ struct lwc_group {
     unsigned int count;
     unsigned int grants;
     u64 switches;
+    struct lwc_refusal refusal;
     bool quiet; /* descriptors are closed by us, not by the user */
     bool ending;
     struct callback_head end;

@@ -11,8 +11,26 @@
 #include "files.h"
 #include "mask.h"
 #include "memory.h"
+#include "mutations.h"
 #include "share.h"
 #include "specs.h"
+#include "filter.h"
+
+/* One that is made in an lwC with a trap has one in any case. */
+static int fill_trap(struct lwc *lwc)
+{
+    struct lwc_filter *above = lwc->creator->filter, *filter;
+
+    if (leave_out("trap_nested"))
+        above = NULL;
+    if (!above && !(lwc->flags & LWC_TRAP_SYSCALLS))
+        return 0;
+    filter = lwc_filter_alloc(above);
+    if (IS_ERR(filter))
+        return PTR_ERR(filter);
+    lwc->filter = filter;
+    return 0;
+}
 
 static int fill(struct lwc *lwc, const struct lwc_specs *specs)
 {
@@ -33,6 +51,8 @@ static int fill(struct lwc *lwc, const struct lwc_specs *specs)
         lwc_creds_share(lwc, lwc->group->running);
     else
         err = lwc_creds_copy_current(lwc);
+    if (!err)
+        err = fill_trap(lwc);
     if (!err && specs->access) {
         lwc->access = lwc_mask_of_access(specs);
         err = lwc->access ? 0 : -ENOMEM;
@@ -90,6 +110,13 @@ static int fill_worker(struct lwc *worker, struct lwc *snapshot)
     err = lwc_copy_rights(worker, snapshot);
     if (err)
         return err;
+    if (snapshot->filter) {
+        struct lwc_filter *filter = lwc_filter_copy(snapshot->filter);
+
+        if (IS_ERR(filter))
+            return PTR_ERR(filter);
+        worker->filter = filter;
+    }
     worker->dirty = lwc_dirty_start(mm);
     if (!IS_ERR(worker->dirty))
         return 0;

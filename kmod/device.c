@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* /dev/lwc: takes the calls of uapi/lwc.h apart, checks them, hands them on. */
+#include <linux/bitmap.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
@@ -12,17 +13,22 @@
 #include "create.h"
 #include "device.h"
 #include "dirty.h"
+#include "filter.h"
 #include "mask.h"
+#include "mutations.h"
 #include "name.h"
 #include "reset.h"
 #include "specs.h"
 #include "switch.h"
+#include "syscall.h"
 
-#define CREATE_FLAGS (LWC_MAY_RETURN | LWC_SAME_RIGHTS | LWC_SUSPEND_ONLY | LWC_SHARE_SIGNALS)
+#define CREATE_FLAGS                                                                               \
+    (LWC_MAY_RETURN | LWC_SAME_RIGHTS | LWC_SUSPEND_ONLY | LWC_SHARE_SIGNALS | LWC_TRAP_SYSCALLS)
+#define FEATURES (LWC_FEATURE_RESTRICT | LWC_FEATURE_SYSCALL | LWC_FEATURE_TRAP)
 
 static int call_abi(void __user *arg)
 {
-    struct lwc_abi abi = {.abi = LWC_ABI, .features = LWC_FEATURE_RESTRICT};
+    struct lwc_abi abi = {.abi = LWC_ABI, .features = FEATURES};
 
     return copy_to_user(arg, &abi, sizeof(abi)) ? -EFAULT : 0;
 }
@@ -97,8 +103,6 @@ static int call_create(struct lwc_create __user *arg)
 
     if (copy_from_user(&wanted, arg, sizeof(wanted)))
         return -EFAULT;
-    if (wanted.flags & LWC_TRAP_SYSCALLS)
-        return -ENOSYS;
     if (wanted.flags & ~CREATE_FLAGS)
         return -EINVAL;
     specs = lwc_specs_read(u64_to_user_ptr(wanted.specs), wanted.nspecs, LWC_MAY_ACCESS);
@@ -114,8 +118,9 @@ static int call_create(struct lwc_create __user *arg)
     return err;
 }
 
-static int call_switch(struct lwc_switch __user *arg)
+static long call_switch(struct lwc_switch __user *arg)
 {
+    struct lwc_entry left = {.call = LWC_LEFT_BY_SWITCH, .result = arg};
     struct lwc_group *group;
     struct lwc_switch with;
     struct lwc *to;
@@ -123,7 +128,9 @@ static int call_switch(struct lwc_switch __user *arg)
 
     if (copy_from_user(&with, arg, sizeof(with)))
         return -EFAULT;
-    if (with.flags & ~LWC_DISCARD || with.nargs > LWC_MAX_ARGS)
+    if (!leave_out("trap_forged"))
+        with.flags &= ~LWC_BY_TRAP;
+    if (with.flags & ~(LWC_DISCARD | LWC_BY_TRAP) || with.nargs > LWC_MAX_ARGS)
         return -EINVAL;
     err = lwc_cpu_supported();
     if (err)
@@ -141,7 +148,7 @@ static int call_switch(struct lwc_switch __user *arg)
     if (to->broken)
         return -ENOTRECOVERABLE;
     memset(with.args + with.nargs, 0, (LWC_MAX_ARGS - with.nargs) * sizeof(with.args[0]));
-    return lwc_switch_to(group, to, &with, arg);
+    return lwc_switch_to(group, to, &with, &left);
 }
 
 static int call_clone(struct lwc_clone __user *arg)
@@ -295,14 +302,92 @@ static int call_restrict(struct lwc_restrict __user *arg)
     return err ?: put_user(LWC_FD_NONE, &arg->restricted);
 }
 
+static int syscall_for(struct lwc_syscall *wanted)
+{
+    struct lwc_group *group = lwc_group_find();
+    struct lwc *target = lwc_by_descriptor(group, wanted->target);
+    struct lwc_specs *whole;
+
+    if (IS_ERR(target))
+        return PTR_ERR(target);
+    if (target == group->running)
+        return -EBUSY;
+    whole = lwc_mask_of_kinds(wanted->mask);
+    if (!whole)
+        return -ENOMEM;
+    target = lwc_by_descriptor_to_reach(group, wanted->target, whole);
+    kfree(whole);
+    if (IS_ERR(target))
+        return PTR_ERR(target);
+    if (target->flags & LWC_SUSPEND_ONLY)
+        return -EROFS;
+    if (target->broken)
+        return -ENOTRECOVERABLE;
+    return lwc_syscall(target, wanted);
+}
+
 static int call_syscall(struct lwc_syscall __user *arg)
 {
-    return -ENOSYS;
+    struct lwc_syscall wanted;
+    int err;
+
+    if (copy_from_user(&wanted, arg, sizeof(wanted)))
+        return -EFAULT;
+    if (!wanted.mask || wanted.mask & ~SYSCALL_KINDS)
+        return -EINVAL;
+    err = lwc_cpu_supported();
+    if (!err)
+        err = lwc_syscall_supported(wanted.nr);
+    if (!err)
+        err = syscall_for(&wanted);
+    if (err)
+        return err;
+    return put_user(wanted.result, &arg->result);
+}
+
+/* What is refused, as LWC_IOC_TRAP says it. */
+static int read_refused(unsigned long *refused, const struct lwc_trap *wanted)
+{
+    switch (wanted->mode) {
+    case LWC_TRAP_NONE:
+        bitmap_zero(refused, LWC_FILTER_CALLS);
+        return 0;
+    case LWC_TRAP_ALL:
+        bitmap_fill(refused, LWC_FILTER_CALLS);
+        return 0;
+    case LWC_TRAP_SOME:
+        /* Bytes and words agree where the lowest byte comes first. */
+        return copy_from_user(refused, u64_to_user_ptr(wanted->calls), LWC_FILTER_CALLS / 8)
+                   ? -EFAULT
+                   : 0;
+    default:
+        return -EINVAL;
+    }
 }
 
 static int call_trap(const struct lwc_trap __user *arg)
 {
-    return -ENOSYS;
+    DECLARE_BITMAP(refused, LWC_FILTER_CALLS);
+    struct lwc_trap wanted;
+    struct lwc_group *group;
+    struct lwc *lwc;
+    int err;
+
+    if (copy_from_user(&wanted, arg, sizeof(wanted)))
+        return -EFAULT;
+    err = read_refused(refused, &wanted);
+    if (err)
+        return err;
+    group = lwc_group_find();
+    lwc = lwc_by_descriptor(group, wanted.fd);
+    if (IS_ERR(lwc))
+        return PTR_ERR(lwc);
+    if (lwc->creator != group->running && !leave_out("trap_creator"))
+        return -EACCES;
+    if (!lwc->filter)
+        return -EINVAL;
+    lwc_filter_set(lwc->filter, refused);
+    return 0;
 }
 
 static int call_safepoint(struct lwc_safepoint __user *arg)

@@ -5,12 +5,13 @@
  * By two tracepoints, which every exit and every execve passes: a mmu notifier would miss threads
  * that share the memory of others, and a file's flush those that closed all descriptors.
  */
-#include <linux/string.h>
+#include <linux/sched.h>
 #include <linux/tracepoint.h>
 
 #include "ending.h"
 #include "group.h"
 #include "mutations.h"
+#include "tracepoints.h"
 
 static void on_exit(void *unused, struct task_struct *task)
 {
@@ -25,39 +26,25 @@ static void on_exec(void *unused, struct task_struct *task, pid_t old_pid,
         lwc_group_end_soon();
 }
 
-static struct probe {
-    const char *name;
+static const struct {
+    const char *tracepoint;
     void *function;
-    struct tracepoint *tracepoint;
 } probes[] = {
-    {"sched_process_exit", on_exit, NULL},
-    {"sched_process_exec", on_exec, NULL},
+    {"sched_process_exit", on_exit},
+    {"sched_process_exec", on_exec},
 };
-
-static void note(struct tracepoint *tracepoint, void *unused)
-{
-    unsigned int i;
-
-    for (i = 0; i < ARRAY_SIZE(probes); i++)
-        if (!strcmp(tracepoint->name, probes[i].name))
-            probes[i].tracepoint = tracepoint;
-}
 
 int lwc_ending_init(void)
 {
     unsigned int i;
     int err;
 
-    for_each_kernel_tracepoint(note, NULL);
     for (i = 0; i < ARRAY_SIZE(probes); i++) {
-        err = -ENOENT;
-        if (probes[i].tracepoint)
-            err = tracepoint_probe_register(probes[i].tracepoint, probes[i].function, NULL);
+        err = lwc_tracepoint_register(probes[i].tracepoint, probes[i].function);
         if (!err)
             continue;
-        pr_err("cannot use the tracepoint %s (%d)\n", probes[i].name, err);
         while (i--)
-            tracepoint_probe_unregister(probes[i].tracepoint, probes[i].function, NULL);
+            lwc_tracepoint_unregister(probes[i].tracepoint, probes[i].function);
         return err;
     }
     return 0;
@@ -68,6 +55,6 @@ void lwc_ending_exit(void)
     unsigned int i;
 
     for (i = 0; i < ARRAY_SIZE(probes); i++)
-        tracepoint_probe_unregister(probes[i].tracepoint, probes[i].function, NULL);
+        lwc_tracepoint_unregister(probes[i].tracepoint, probes[i].function);
     tracepoint_synchronize_unregister();
 }

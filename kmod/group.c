@@ -44,6 +44,7 @@ struct lwc_group *lwc_group_get(void)
     INIT_LIST_HEAD(&group->lwcs);
     refcount_set(&group->users, 1);
     init_task_work(&group->end, end_by_task_work);
+    lwc_refusal_init_work(&group->refusal);
     group->root = group->running = lwc_alloc(group);
     if (!group->root) {
         kfree(group);

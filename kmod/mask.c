@@ -23,13 +23,22 @@ static struct lwc_specs *mask_alloc(unsigned int count)
 /* To be freed with kfree(), as all of these; NULL where there is no memory. */
 struct lwc_specs *lwc_mask_everything(void)
 {
+    return lwc_mask_of_kinds(1u << LWC_MEMORY | 1u << LWC_FILES | 1u << LWC_CREDENTIALS);
+}
+
+/* All of the kinds that are named, bit 1 << kind. */
+struct lwc_specs *lwc_mask_of_kinds(u32 kinds)
+{
     struct lwc_specs *mask = mask_alloc(3);
+    u32 kind;
 
     if (!mask)
         return NULL;
-    mask->spec[0] = (struct lwc_spec){LWC_MEMORY, LWC_SHARE, 0, TASK_SIZE_MAX};
-    mask->spec[1] = (struct lwc_spec){LWC_FILES, LWC_SHARE, 0, LWC_ALL};
-    mask->spec[2] = (struct lwc_spec){LWC_CREDENTIALS, LWC_SHARE, 0, LWC_ALL};
+    mask->count = 0;
+    for (kind = LWC_MEMORY; kind <= LWC_CREDENTIALS; kind++)
+        if (kinds & 1u << kind)
+            mask->spec[mask->count++] =
+                (struct lwc_spec){kind, LWC_SHARE, 0, kind == LWC_MEMORY ? TASK_SIZE_MAX : LWC_ALL};
     return mask;
 }
 

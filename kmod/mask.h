@@ -10,6 +10,7 @@
 struct lwc_specs;
 
 struct lwc_specs *lwc_mask_everything(void);
+struct lwc_specs *lwc_mask_of_kinds(u32 kinds);
 struct lwc_specs *lwc_mask_of_access(const struct lwc_specs *specs);
 struct lwc_specs *lwc_mask_copy(const struct lwc_specs *mask);
 bool lwc_mask_allows(const struct lwc_specs *mask, const struct lwc_specs *wanted);

@@ -63,7 +63,7 @@ static int report_creation(struct lwc *lwc, struct lwc *from, const struct lwc_s
     struct lwc_create __user *to = lwc->entry.result;
 
     memset(&result, 0, sizeof(result));
-    result.event = LWC_ENTERED;
+    result.event = with->flags & LWC_BY_TRAP ? LWC_TRAPPED : LWC_ENTERED;
     result.fd = descriptor_of_creator(lwc);
     result.caller = descriptor_for(lwc, from, -1);
     result.nargs = with->nargs;
@@ -81,18 +81,20 @@ static int report_return(struct lwc *lwc, struct lwc *from, const struct lwc_swi
 
     result.caller = descriptor_for(lwc, from, lwc->last_caller_fd);
     lwc->last_caller_fd = result.caller;
-    return copy_to_user(&to->nargs, &result.nargs,
-                        sizeof(result) - offsetof(struct lwc_switch, nargs))
+    result.flags = with->flags & LWC_BY_TRAP;
+    return copy_to_user(&to->flags, &result.flags,
+                        sizeof(result) - offsetof(struct lwc_switch, flags))
                ? -EFAULT
                : 0;
 }
 
 /*
- * Returns in `to`: what it returns is the result of the call by which `to` was left, as `result`
- * and the registers are. Before anything has happened it can return an error in the caller.
+ * Returns in `to`: what it returns is the result of the call by which `to` was left, as the
+ * registers are. Before anything has happened it can return an error in the caller. `left` is how
+ * the caller leaves.
  */
-int lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_switch *with,
-                  void __user *result)
+long lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_switch *with,
+                   const struct lwc_entry *left)
 {
     struct lwc *from = group->running;
     bool discard = with->flags & LWC_DISCARD;
@@ -109,8 +111,7 @@ int lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_swit
          */
         err = down_write_killable(&current->signal->exec_update_lock);
     if (!err) {
-        from->entry.result = result;
-        from->entry.call = LWC_LEFT_BY_SWITCH;
+        from->entry = *left;
         from->entered = true;
         exchange(from, to);
         up_write(&current->signal->exec_update_lock);
@@ -130,6 +131,8 @@ int lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_swit
         return report_creation(to, from, with);
     case LWC_LEFT_BY_SWITCH:
         return report_return(to, from, with);
+    case LWC_LEFT_BY_TRAP:
+        return lwc_refusal_answer(to->entry.number, with);
     }
     return 0;
 }

@@ -4,9 +4,10 @@
 
 struct lwc_group;
 struct lwc;
+struct lwc_entry;
 struct lwc_switch;
 
-int lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_switch *with,
-                  void __user *result);
+long lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_switch *with,
+                   const struct lwc_entry *left);
 
 #endif

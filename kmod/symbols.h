@@ -20,6 +20,7 @@
 #include <linux/static_call.h>
 #include <linux/uprobes.h>
 #include <asm/fpu/api.h>
+#include <asm/syscall.h>
 
 #include "series.h"
 
@@ -42,7 +43,8 @@
     X(fpu_sync_fpstate, fpu_sync_fpstate)                                                          \
     X(dup_fd, dup_fd)                                                                              \
     X(put_files_struct, put_files_struct)                                                          \
-    X(do_exit, do_exit)
+    X(do_exit, do_exit)                                                                            \
+    X(x64_sys_call, x64_sys_call)
 
 #ifdef CONFIG_NUMA
 #define LWC_SYMBOLS_OF_NUMA(X)                                                                     \

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Makes a refused system call a switch to the creator of the lwC.
+ */
+#ifndef _LWC_REFUSAL_H
+#define _LWC_REFUSAL_H
+
+#include <linux/task_work.h>
+#include <linux/types.h>
+
+#include "uapi/lwc.h"
+
+/* A call that was refused to a thread, which is on its way out of the kernel. */
+struct lwc_refusal {
+    struct callback_head work;
+    u64 call; /* its number; with LWC_TRAP_COMPAT by a 32-bit entry */
+    unsigned long args[6];
+};
+
+struct lwc;
+struct lwc_switch;
+
+int lwc_refusal_begin(void);
+void lwc_refusal_end(void);
+void lwc_refusal_init_work(struct lwc_refusal *refusal);
+long lwc_refusal_answer(u64 call, const struct lwc_switch *with);
+
+#endif

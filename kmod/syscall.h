@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _LWC_SYSCALL_H
+#define _LWC_SYSCALL_H
+
+#include "uapi/lwc.h"
+
+#define SYSCALL_KINDS (1u << LWC_MEMORY | 1u << LWC_FILES | 1u << LWC_CREDENTIALS)
+
+struct lwc;
+
+int lwc_syscall_supported(u64 nr);
+int lwc_syscall(struct lwc *target, struct lwc_syscall *wanted);
+
+#endif
