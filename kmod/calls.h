@@ -14,14 +14,15 @@
 #define LWC_CALLS(X)                                                                               \
     /* descriptors */                                                                              \
     X(read)                                                                                        \
-    X(write) X(pread64) X(pwrite64) X(readv) X(writev) X(preadv) X(pwritev) X(preadv2) X(pwritev2) \
-        X(lseek) X(close) X(close_range) X(dup) X(dup2) X(dup3) X(fcntl) X(flock) X(fsync)         \
-            X(fdatasync) X(sync_file_range) X(syncfs) X(ftruncate) X(fallocate) X(fadvise64)       \
-                X(readahead) X(fstat) X(fstatfs) X(fchmod) X(fchown) X(getdents64) X(sendfile)     \
-                    X(splice) X(tee) X(vmsplice) X(copy_file_range) X(pipe) X(pipe2) X(eventfd)    \
-                        X(eventfd2) X(memfd_create) X(timerfd_create) X(timerfd_settime)           \
-                            X(timerfd_gettime) X(poll) X(select) X(epoll_create) X(epoll_create1)  \
-                                X(epoll_ctl) X(epoll_wait) X(inotify_init1) X(inotify_add_watch)   \
+    X(write)                                                                                       \
+    X(pread64) X(pwrite64) X(readv) X(writev) X(preadv) X(pwritev) X(preadv2) X(pwritev2) X(lseek) \
+        X(close) X(close_range) X(dup) X(dup2) X(dup3) X(fcntl) X(flock) X(fsync) X(fdatasync)     \
+            X(sync_file_range) X(syncfs) X(ftruncate) X(fallocate) X(fadvise64) X(readahead)       \
+                X(fstat) X(fstatfs) X(fchmod) X(fchown) X(getdents64) X(sendfile) X(splice) X(tee) \
+                    X(vmsplice) X(copy_file_range) X(pipe) X(pipe2) X(eventfd) X(eventfd2)         \
+                        X(memfd_create) X(timerfd_create) X(timerfd_settime) X(timerfd_gettime)    \
+                            X(poll) X(select) X(epoll_create) X(epoll_create1) X(epoll_ctl)        \
+                                X(epoll_wait) X(inotify_init1) X(inotify_add_watch)                \
                                     X(inotify_rm_watch) X(fgetxattr) X(fsetxattr) X(flistxattr)    \
                                         X(fremovexattr) /* names of files */                       \
         X(open) X(openat) X(openat2) X(creat) X(stat) X(lstat) X(newfstatat) X(statx) X(statfs)    \

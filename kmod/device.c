@@ -118,7 +118,7 @@ static int call_create(struct lwc_create __user *arg)
     return err;
 }
 
-static long call_switch(struct lwc_switch __user *arg)
+static int call_switch(struct lwc_switch __user *arg)
 {
     struct lwc_entry left = {.call = LWC_LEFT_BY_SWITCH, .result = arg};
     struct lwc_group *group;

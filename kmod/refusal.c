@@ -27,12 +27,12 @@ static unsigned int traps;
 
 static void by_task_work(struct callback_head *work);
 
-static void note(struct lwc_refusal *refusal, const struct pt_regs *regs, long nr)
+static void queue(struct lwc_group *group)
 {
-    refusal->call = nr;
-    if (in_ia32_syscall())
-        refusal->call |= LWC_TRAP_COMPAT;
-    syscall_get_arguments(current, (struct pt_regs *)regs, refusal->args);
+    refcount_inc(&group->users);
+    /* Fails only in a thread that ends, which is not going back to user space. */
+    if (task_work_add(current, &group->refusal.work, TWA_RESUME))
+        refcount_dec(&group->users);
 }
 
 static void on_sys_enter(void *unused, struct pt_regs *regs, long nr)
@@ -44,11 +44,10 @@ static void on_sys_enter(void *unused, struct pt_regs *regs, long nr)
     if (!lwc_filter_refuses(group->running->filter, nr) &&
         (!in_ia32_syscall() || leave_out("trap_compat")))
         return;
-    note(&group->refusal, regs, nr);
-    refcount_inc(&group->users);
-    /* Fails only in a thread that ends, which makes no more calls. */
-    if (WARN_ON_ONCE(task_work_add(current, &group->refusal.work, TWA_RESUME)))
-        refcount_dec(&group->users);
+    group->refusal.answered = false;
+    group->refusal.call = nr | (in_ia32_syscall() ? LWC_TRAP_COMPAT : 0);
+    syscall_get_arguments(current, regs, group->refusal.args);
+    queue(group);
     if (!leave_out("trap_skip"))
         regs->orig_ax = -1;
 }
@@ -64,28 +63,32 @@ static struct lwc *who_answers(struct lwc_group *group)
     return creator;
 }
 
-static long go_to_creator(struct lwc_group *group)
+/* The call is made once more: each instruction that makes one is two bytes long. */
+static long make_again(u64 call)
+{
+    current_pt_regs()->ip -= 2;
+    return (long)(call & ~LWC_TRAP_COMPAT);
+}
+
+/* What is returned then in the lwC that runs by now. */
+static long ask_creator(struct lwc_group *group)
 {
     const struct lwc_refusal *refusal = &group->refusal;
     struct lwc_entry left = {.call = LWC_LEFT_BY_TRAP, .number = refusal->call};
     struct lwc_switch with = {.flags = LWC_BY_TRAP, .nargs = 7, .args = {refusal->call}};
     struct lwc *creator = who_answers(group), *before = group->running;
     unsigned int i;
-    long result;
+    int err;
 
-    for (i = 0; i < ARRAY_SIZE(refusal->args); i++)
-        with.args[1 + i] = refusal->args[i];
     if (!creator)
         return -EPERM;
-    result = lwc_switch_to(group, creator, &with, &left);
+    for (i = 0; i < ARRAY_SIZE(refusal->args); i++)
+        with.args[1 + i] = refusal->args[i];
+    err = lwc_switch_to(group, creator, &with, &left);
     if (group->running != before)
-        return result;
-    /* A signal is to be taken first: then the call is made, and refused, once more. */
-    if (result == -ERESTARTNOINTR) {
-        current_pt_regs()->ip -= 2;
-        return (u32)refusal->call & ~(u32)LWC_TRAP_COMPAT;
-    }
-    return -EPERM;
+        return err;
+    /* A signal is to be taken first. */
+    return err == -ERESTARTNOINTR ? make_again(refusal->call) : -EPERM;
 }
 
 static void by_task_work(struct callback_head *work)
@@ -94,8 +97,7 @@ static void by_task_work(struct callback_head *work)
 
     /* Of a thread that ends nothing is left to be switched. */
     if (!(current->flags & PF_EXITING) && !group->ending) {
-        /* Of the lwC that runs by now: the one entered, as a rule. */
-        long result = go_to_creator(group);
+        long result = group->refusal.answered ? group->refusal.answer : ask_creator(group);
 
         current_pt_regs()->ax = result;
     }
@@ -107,17 +109,21 @@ void lwc_refusal_init_work(struct lwc_refusal *refusal)
     init_task_work(&refusal->work, by_task_work);
 }
 
-/* What a refused call returns now that its lwC is entered again. */
-long lwc_refusal_answer(u64 call, const struct lwc_switch *with)
+static long answer_of(u64 call, const struct lwc_switch *with)
 {
-    if (with->args[0] == LWC_TRAP_AGAIN) {
-        /* Each instruction that makes a call is two bytes long. */
-        current_pt_regs()->ip -= 2;
-        return (long)(call & ~LWC_TRAP_COMPAT);
-    }
+    if (with->args[0] == LWC_TRAP_AGAIN)
+        return make_again(call);
     if (!with->args[0])
         return (long)with->args[1];
     return with->args[0] <= MAX_ERRNO ? -(long)with->args[0] : -EINVAL;
+}
+
+/* An lwC is entered again that was left by a refused call. ioctl(2) returns 32 bits, a call 64. */
+void lwc_refusal_answer(struct lwc_group *group, u64 call, const struct lwc_switch *with)
+{
+    group->refusal.answered = true;
+    group->refusal.answer = answer_of(call, with);
+    queue(group);
 }
 
 /* One trap more. */

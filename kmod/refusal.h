@@ -10,19 +10,21 @@
 
 #include "uapi/lwc.h"
 
-/* A call that was refused to a thread, which is on its way out of the kernel. */
+/* What a thread does on its way out of the kernel, about a call that is, or was, refused to it. */
 struct lwc_refusal {
     struct callback_head work;
-    u64 call; /* its number; with LWC_TRAP_COMPAT by a 32-bit entry */
+    bool answered; /* it returns `answer`; otherwise its creator is to be asked */
+    u64 call;      /* its number; with LWC_TRAP_COMPAT by a 32-bit entry */
     unsigned long args[6];
+    long answer;
 };
 
-struct lwc;
+struct lwc_group;
 struct lwc_switch;
 
 int lwc_refusal_begin(void);
 void lwc_refusal_end(void);
 void lwc_refusal_init_work(struct lwc_refusal *refusal);
-long lwc_refusal_answer(u64 call, const struct lwc_switch *with);
+void lwc_refusal_answer(struct lwc_group *group, u64 call, const struct lwc_switch *with);
 
 #endif

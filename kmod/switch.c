@@ -93,8 +93,8 @@ static int report_return(struct lwc *lwc, struct lwc *from, const struct lwc_swi
  * registers are. Before anything has happened it can return an error in the caller. `left` is how
  * the caller leaves.
  */
-long lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_switch *with,
-                   const struct lwc_entry *left)
+int lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_switch *with,
+                  const struct lwc_entry *left)
 {
     struct lwc *from = group->running;
     bool discard = with->flags & LWC_DISCARD;
@@ -132,7 +132,8 @@ long lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_swi
     case LWC_LEFT_BY_SWITCH:
         return report_return(to, from, with);
     case LWC_LEFT_BY_TRAP:
-        return lwc_refusal_answer(to->entry.number, with);
+        lwc_refusal_answer(group, to->entry.number, with);
+        return 0;
     }
     return 0;
 }

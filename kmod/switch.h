@@ -7,7 +7,7 @@ struct lwc;
 struct lwc_entry;
 struct lwc_switch;
 
-long lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_switch *with,
-                   const struct lwc_entry *left);
+int lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_switch *with,
+                  const struct lwc_entry *left);
 
 #endif

@@ -71,3 +71,22 @@ int lwc_info(int fd, struct lwc_info *result)
     result->flags = 0;
     return lwc_call(LWC_IOC_INFO, result);
 }
+
+int lwc_trap(int fd, __u32 mode, const void *calls)
+{
+    struct lwc_trap trap = {.fd = fd, .mode = mode, .calls = (uintptr_t)calls};
+
+    return lwc_call(LWC_IOC_TRAP, &trap);
+}
+
+/* `args` are six. */
+int lwc_syscall(int target, __u32 mask, long nr, const __u64 *args, __s64 *result)
+{
+    struct lwc_syscall call = {.target = target, .mask = mask, .nr = nr, .result = JUNK_WORD};
+    int answer;
+
+    memcpy(call.args, args, sizeof(call.args));
+    answer = lwc_call(LWC_IOC_SYSCALL, &call);
+    *result = call.result;
+    return answer;
+}

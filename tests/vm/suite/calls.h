@@ -23,5 +23,7 @@ int lwc_clone(int snapshot, int *fd);
 int lwc_reset(int worker, struct lwc_reset *result);
 int lwc_grant(int target, int holder, __u32 rights);
 int lwc_info(int fd, struct lwc_info *result);
+int lwc_trap(int fd, __u32 mode, const void *calls);
+int lwc_syscall(int target, __u32 mask, long nr, const __u64 *args, __s64 *result);
 
 #endif
