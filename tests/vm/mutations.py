@@ -36,6 +36,16 @@ MUTATIONS: dict[str, Mutation] = {
     "destroy_mm": Mutation(("destroyed_memory_is_freed",), own_boot=True),
     "exit_teardown": Mutation(("exit_in_any_lwc", "thread_ends_in_any_lwc"), own_boot=True),
     "exec_teardown": Mutation(("exec_ends_the_lwcs",)),
+    # system calls that are refused
+    "trap_skip": Mutation(("trap_refused_calls_do_not_run",)),
+    "trap_always": Mutation(("trap_always_refused",)),
+    "trap_compat": Mutation(("trap_of_the_other_entry",)),
+    "trap_nested": Mutation(("trap_nested",)),
+    "trap_inherited": Mutation(("trap_nested",)),
+    "trap_creator": Mutation(("trap_is_the_creators",)),
+    "trap_forged": Mutation(("trap_cannot_be_forged",)),
+    "syscall_trap": Mutation(("syscall_past_no_trap",)),
+    "syscall_seccomp": Mutation(("syscall_past_no_filter",)),
     # what a switch exchanges
     "switch_files": Mutation(("copied_tables_are_separate",), own_boot=True),
     "switch_creds": Mutation(("users_are_separate",)),
