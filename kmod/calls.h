@@ -15,8 +15,9 @@
     /* descriptors */                                                                              \
     X(read)                                                                                        \
     X(write)                                                                                       \
-    X(pread64) X(pwrite64) X(readv) X(writev) X(preadv) X(pwritev) X(preadv2) X(pwritev2) X(lseek) \
-        X(close) X(close_range) X(dup) X(dup2) X(dup3) X(fcntl) X(flock) X(fsync) X(fdatasync)     \
+    X(pread64)                                                                                     \
+    X(pwrite64) X(readv) X(writev) X(preadv) X(pwritev) X(preadv2) X(pwritev2) X(lseek) X(close)   \
+        X(close_range) X(dup) X(dup2) X(dup3) X(fcntl) X(flock) X(fsync) X(fdatasync)              \
             X(sync_file_range) X(syncfs) X(ftruncate) X(fallocate) X(fadvise64) X(readahead)       \
                 X(fstat) X(fstatfs) X(fchmod) X(fchown) X(getdents64) X(sendfile) X(splice) X(tee) \
                     X(vmsplice) X(copy_file_range) X(pipe) X(pipe2) X(eventfd) X(eventfd2)         \

@@ -76,24 +76,28 @@ static bool are_no_more(const struct cred *than, const struct cred *these)
            cap_issubset(these->cap_permitted, than->cap_permitted);
 }
 
-/*
- * Who was allowed to trace the thread with the credentials it has now would go on with those of
- * `to`, as with a set-user-ID program. cred_guard_mutex is held: nobody attaches meanwhile.
- */
-bool lwc_creds_tracer_may_follow(const struct lwc *to)
+/* Of a thread that is traced. */
+bool lwc_tracer_may_all(void)
 {
     const struct cred *tracer;
     bool may;
 
-    if (!current->ptrace || are_no_more(current_cred(), to->creds->parked) ||
-        leave_out("tracer_check"))
-        return true;
     rcu_read_lock();
     tracer = rcu_dereference(current->ptracer_cred);
     may = tracer && tracer->user_ns == &init_user_ns &&
           cap_raised(tracer->cap_effective, CAP_SYS_PTRACE);
     rcu_read_unlock();
     return may;
+}
+
+/*
+ * Who was allowed to trace the thread with the credentials it has now would go on with those of
+ * `to`, as with a set-user-ID program. cred_guard_mutex is held: nobody attaches meanwhile.
+ */
+bool lwc_creds_tracer_may_follow(const struct lwc *to)
+{
+    return !current->ptrace || are_no_more(current_cred(), to->creds->parked) ||
+           leave_out("tracer_check") || lwc_tracer_may_all();
 }
 
 /* The memory has been switched already: commit_creds() sets attributes of current->mm. */

@@ -13,6 +13,7 @@ void lwc_creds_share(struct lwc *to, struct lwc *with);
 int lwc_creds_copy_parked(struct lwc *to, const struct lwc *from);
 bool lwc_creds_change(const struct lwc *from, const struct lwc *to);
 bool lwc_creds_tracer_may_follow(const struct lwc *to);
+bool lwc_tracer_may_all(void);
 void lwc_creds_switch(struct lwc *from, struct lwc *to);
 
 #endif

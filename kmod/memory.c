@@ -34,7 +34,8 @@ static bool is_unmapped_whole(const struct lwc_specs *specs, const struct vm_are
 
     for (i = 0; specs && i < specs->count; i++)
         if (specs->spec[i].kind == LWC_MEMORY && specs->spec[i].action == LWC_UNMAP &&
-            specs->spec[i].start <= vma->vm_start && specs->spec[i].end >= vma->vm_end)
+            !leave_out("create_unmap") && specs->spec[i].start <= vma->vm_start &&
+            specs->spec[i].end >= vma->vm_end)
             return true;
     return false;
 }
@@ -254,7 +255,7 @@ static int unmap_parts(struct mm_struct *mm, const struct lwc_specs *specs)
     for (i = 0; specs && i < specs->count; i++) {
         const struct lwc_spec *spec = &specs->spec[i];
 
-        if (spec->kind != LWC_MEMORY || spec->action != LWC_UNMAP)
+        if (spec->kind != LWC_MEMORY || spec->action != LWC_UNMAP || leave_out("create_unmap"))
             continue;
         err = lwc_memory_unmap(mm, spec->start, min_t(u64, spec->end, TASK_SIZE));
         if (err)

@@ -5,6 +5,7 @@
  * What the kernel keeps with the task is exchanged in the order in which execve(2) does it.
  */
 #include <linux/file.h>
+#include <linux/sched/coredump.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
@@ -88,6 +89,13 @@ static int report_return(struct lwc *lwc, struct lwc *from, const struct lwc_swi
                : 0;
 }
 
+/* Who attached where the memory may be looked at shall not come along where it may not. */
+static bool hides_from_tracers(const struct lwc *to)
+{
+    return __get_dumpable(to->mm->flags) != SUID_DUMP_USER &&
+           __get_dumpable(current->mm->flags) == SUID_DUMP_USER && !leave_out("tracer_dumpable");
+}
+
 /*
  * Returns in `to`: what it returns is the result of the call by which `to` was left, as the
  * registers are. Before anything has happened it can return an error in the caller. `left` is how
@@ -98,13 +106,16 @@ int lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_swit
 {
     struct lwc *from = group->running;
     bool discard = with->flags & LWC_DISCARD;
+    bool hidden = hides_from_tracers(to);
     bool change = lwc_creds_change(from, to);
     int err;
 
-    err = change ? mutex_lock_interruptible(&current->signal->cred_guard_mutex) : 0;
+    err = change || hidden ? mutex_lock_interruptible(&current->signal->cred_guard_mutex) : 0;
     if (err)
         return -ERESTARTNOINTR;
     if (change && !lwc_creds_tracer_may_follow(to))
+        err = -EPERM;
+    else if (hidden && current->ptrace && !lwc_tracer_may_all())
         err = -EPERM;
     else
         /* Nobody shall see the credentials of one with the memory of the other: ptrace(2), /proc.
@@ -116,7 +127,7 @@ int lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_swit
         exchange(from, to);
         up_write(&current->signal->exec_update_lock);
     }
-    if (change)
+    if (change || hidden)
         mutex_unlock(&current->signal->cred_guard_mutex);
     if (err)
         return err;

@@ -266,8 +266,8 @@ struct lwc_create {
  * again. If it cannot be written then, the call fails there with EFAULT, in the lwC entered.
  *
  * Errors: EBUSY   the target runs already (it is this lwC)
- *         EPERM   also: the thread is traced, with other credentials than it would get, by who has not
- *                 CAP_SYS_PTRACE
+ *         EPERM   also: the thread is traced by who has not CAP_SYS_PTRACE, and would get other
+ *                 credentials, or memory that is not dumpable from one that is
  *         EROFS   the target is a snapshot
  *         ENOTRECOVERABLE  the target is a worker whose reset failed half-way
  *         ENOMEM  no memory

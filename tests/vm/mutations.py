@@ -36,9 +36,14 @@ MUTATIONS: dict[str, Mutation] = {
     "destroy_mm": Mutation(("destroyed_memory_is_freed",), own_boot=True),
     "exit_teardown": Mutation(("exit_in_any_lwc", "thread_ends_in_any_lwc"), own_boot=True),
     "exec_teardown": Mutation(("exec_ends_the_lwcs",)),
+    # what an lwC was not given
+    "create_unmap": Mutation(
+        ("attack_by_proc_mem", "attack_by_system_calls", "attack_by_core_dump")
+    ),
+    "tracer_dumpable": Mutation(("attack_by_a_tracer",)),
     # system calls that are refused
     "trap_skip": Mutation(("trap_refused_calls_do_not_run",)),
-    "trap_always": Mutation(("trap_always_refused",)),
+    "trap_always": Mutation(("trap_always_refused", "attack_by_way_of_a_thread")),
     "trap_compat": Mutation(("trap_of_the_other_entry",)),
     "trap_nested": Mutation(("trap_nested",)),
     "trap_inherited": Mutation(("trap_nested",)),
