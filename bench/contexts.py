@@ -84,6 +84,10 @@ def lines() -> list[Line]:
     for other in SWITCHES:
         target = "" if other.startswith("thread") else "<= 0.7"
         found.append(Line(f"lwSwitch / {other}, one way", "lwc-switch", other, target))
+    for when in ("beside", "after"):
+        text = f"getppid {when} an lwC that is refused calls / before there was one"
+        found.append(Line(text, f"getppid-{when}-trap", "getppid", "1" if when == "after" else ""))
+    found.append(Line("refused call and answer / lwSwitch, one way", "trap-trip", "lwc-switch"))
     for size in SIZES:
         for pages in PAGES:
             case = f"{size}M-{pages}-pages"

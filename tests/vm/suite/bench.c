@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 
 #include "bench.h"
 #include "counts.h"
+#include "refused.h"
 #include "steps.h"
 #include "world.h"
 
@@ -107,6 +109,46 @@ static void measure_switches(void)
     target = c.fd;
     measure("lwc-switch", switches, 4000);
     MUST(close(c.fd));
+}
+
+static void refused_calls(long count)
+{
+    for (; count > 0; count--)
+        answer(target, 0, 0);
+}
+
+/* What an lwC with a list of refused calls costs others, and itself. */
+static void measure_traps(void)
+{
+    struct lwc_create c;
+    int ready[2];
+    char byte;
+    pid_t pid;
+
+    MUST(pipe(ready));
+    pid = fork_process();
+    if (!pid) {
+        if (make(&c, LWC_TRAP_SYSCALLS))
+            FAIL("entered");
+        MUST(write(ready[1], "", 1));
+        pause();
+    }
+    MUST(read(ready[0], &byte, 1));
+    measure("getppid-beside-trap", getppid_calls, 20000);
+    MUST(kill(pid, SIGKILL));
+    ending(pid);
+    MUST(close(ready[0]));
+    MUST(close(ready[1]));
+    if (make(&c, LWC_TRAP_SYSCALLS)) {
+        for (;;)
+            RAW(SYS_getppid);
+    }
+    target = c.fd;
+    measure("trap-trip", refused_calls, 4000);
+    CHECK_OK(lwc_trap(c.fd, LWC_TRAP_NONE, NULL));
+    measure("getppid-with-trap", getppid_calls, 20000);
+    MUST(close(c.fd));
+    measure("getppid-after-trap", getppid_calls, 20000);
 }
 
 static int there[2], here[2];
@@ -355,6 +397,7 @@ static void measure_all(void)
     measure("getppid", getppid_calls, 20000);
     measure("empty-ioctl", empty_ioctls, 20000);
     measure_switches();
+    measure_traps();
     with_process("process-pipe", pipe_trips, answer_pipe);
     with_process("process-futex", futex_trips, answer_futex);
     with_process("process-condition", condition_trips, answer_condition);
