@@ -114,6 +114,7 @@ void lwc_destroy(struct lwc *lwc)
     if (lwc->files && !leave_out("destroy_files"))
         lwc_files_put(lwc->files);
     lwc_creds_put(lwc->creds);
+    lwc_creds_put(lwc->own_creds);
     lwc_cpu_free(&lwc->cpu);
     kfree(lwc);
     atomic_dec(&lwc_live_contexts);

@@ -69,10 +69,11 @@ struct lwc {
     struct lwc *creator;  /* NULL: nobody */
     struct lwc *snapshot; /* a worker's; NULL once destroyed */
     u64 snapshot_id;
-    struct xarray granted;     /* by id of an lwC: rights beside those by creation */
-    struct lwc_specs *access;  /* mask of what it may reach of its creator, or NULL */
-    struct lwc_filter *filter; /* system calls that are refused, or NULL */
-    int last_caller_fd;        /* a guess */
+    struct xarray granted;       /* by id of an lwC: rights beside those by creation */
+    struct lwc_specs *access;    /* mask of what it may reach of its creator, or NULL */
+    struct lwc_filter *filter;   /* system calls that are refused, or NULL */
+    struct lwc_creds *own_creds; /* put aside for as long as it has others, or NULL */
+    int last_caller_fd;          /* a guess */
 
     /* While it does not run. */
     struct mm_struct *mm;

@@ -2,7 +2,9 @@
 /* New lwCs: copies of the one that runs, and of snapshots. */
 #include <linux/err.h>
 #include <linux/mm.h>
+#include <linux/ptrace.h>
 #include <linux/sched/coredump.h>
+#include <linux/sched/task_stack.h>
 
 #include "context.h"
 #include "create.h"
@@ -35,8 +37,10 @@ static int fill_trap(struct lwc *lwc)
 static int fill(struct lwc *lwc, const struct lwc_specs *specs)
 {
     struct mm_struct *mm;
-    int err = lwc_share_memory(specs);
+    int err = lwc_share_check(current->mm, current_pt_regs()->sp, specs);
 
+    if (!err)
+        err = lwc_share_memory(current->mm, specs);
     if (err)
         return err;
     mm = lwc_memory_copy(current->mm, specs);

@@ -15,5 +15,7 @@ bool lwc_creds_change(const struct lwc *from, const struct lwc *to);
 bool lwc_creds_tracer_may_follow(const struct lwc *to);
 bool lwc_tracer_may_all(void);
 void lwc_creds_switch(struct lwc *from, struct lwc *to);
+int lwc_creds_overlay_check(const struct lwc *running, const struct lwc *source);
+int lwc_creds_overlay(struct lwc *running, struct lwc *source, u32 action);
 
 #endif

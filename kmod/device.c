@@ -17,6 +17,7 @@
 #include "mask.h"
 #include "mutations.h"
 #include "name.h"
+#include "overlay.h"
 #include "reset.h"
 #include "specs.h"
 #include "switch.h"
@@ -24,7 +25,8 @@
 
 #define CREATE_FLAGS                                                                               \
     (LWC_MAY_RETURN | LWC_SAME_RIGHTS | LWC_SUSPEND_ONLY | LWC_SHARE_SIGNALS | LWC_TRAP_SYSCALLS)
-#define FEATURES (LWC_FEATURE_RESTRICT | LWC_FEATURE_SYSCALL | LWC_FEATURE_TRAP)
+#define FEATURES                                                                                   \
+    (LWC_FEATURE_OVERLAY | LWC_FEATURE_RESTRICT | LWC_FEATURE_SYSCALL | LWC_FEATURE_TRAP)
 
 static int call_abi(void __user *arg)
 {
@@ -261,9 +263,56 @@ static int call_info(struct lwc_info __user *arg)
     return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
-static int call_overlay(struct lwc_overlay __user *arg)
+/* With LWC_FD_SELF what was overlaid is undone, and with it only. */
+static bool is_overlay(const struct lwc_specs *specs, bool undo)
 {
-    return -ENOSYS;
+    bool unmaps =
+        lwc_specs_find(specs, LWC_MEMORY, LWC_UNMAP) || lwc_specs_find(specs, LWC_FILES, LWC_UNMAP);
+    unsigned int i;
+
+    if (!undo)
+        return !unmaps;
+    for (i = 0; i < specs->count; i++)
+        if (specs->spec[i].action !=
+            (specs->spec[i].kind == LWC_CREDENTIALS ? LWC_COPY : LWC_UNMAP))
+            return false;
+    return true;
+}
+
+static int overlay(int fd, const struct lwc_specs *specs)
+{
+    struct lwc_group *group = lwc_group_find();
+    struct lwc *source;
+
+    if (!is_overlay(specs, fd == LWC_FD_SELF))
+        return -EINVAL;
+    if (fd == LWC_FD_SELF)
+        source = lwc_by_descriptor(group, fd);
+    else
+        source = lwc_by_descriptor_to_reach(group, fd, specs);
+    if (IS_ERR(source))
+        return PTR_ERR(source);
+    if (fd != LWC_FD_SELF && source == group->running)
+        return -EBUSY;
+    return lwc_overlay(group->running, source, specs);
+}
+
+static int call_overlay(const struct lwc_overlay __user *arg)
+{
+    struct lwc_overlay wanted;
+    struct lwc_specs *specs;
+    int err;
+
+    if (copy_from_user(&wanted, arg, sizeof(wanted)))
+        return -EFAULT;
+    if (wanted.flags || wanted.reserved)
+        return -EINVAL;
+    specs = lwc_specs_read(u64_to_user_ptr(wanted.specs), wanted.nspecs, 0);
+    if (IS_ERR(specs))
+        return PTR_ERR(specs);
+    err = overlay(wanted.source, specs);
+    kfree(specs);
+    return err;
 }
 
 static int restrict_copy(int fd, struct lwc_specs *mask, s32 __user *to)

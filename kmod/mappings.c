@@ -71,8 +71,7 @@ static int replace(struct mm_struct *worker, struct vm_area_struct *original)
     if (err)
         return err;
     lwc_vma_start_write(original);
-    KERNEL(vm_stat_account)(worker, original->vm_flags, vma_pages(original));
-    return lwc_memory_copy_mapping(worker, original);
+    return lwc_memory_copy_mapping(worker, original, original->vm_start, original->vm_end);
 }
 
 static int put_back_others(struct mm_struct *worker, struct mm_struct *snapshot, u64 *undone)

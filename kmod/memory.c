@@ -22,10 +22,31 @@
 #include "specs.h"
 #include "symbols.h"
 
-/* A kind of mapping whose copies need what is not to be had: huge pages, write-combined devices. */
-static bool cannot_be_copied(const struct vm_area_struct *vma)
+/* Whether a mapping can be cut there: the kernel's own, and those of huge pages, not anywhere. */
+bool lwc_memory_can_cut(struct vm_area_struct *vma, unsigned long at)
 {
-    return is_vm_hugetlb_page((struct vm_area_struct *)vma) || vma->vm_flags & VM_PAT;
+    return at <= vma->vm_start || at >= vma->vm_end || !vma->vm_ops || !vma->vm_ops->may_split ||
+           !vma->vm_ops->may_split(vma, at);
+}
+
+/* Copies of some need what is not to be had: those of huge pages, of write-combined devices. */
+bool lwc_memory_can_copy(struct vm_area_struct *vma, unsigned long start, unsigned long end)
+{
+    return !is_vm_hugetlb_page(vma) && !(vma->vm_flags & VM_PAT) &&
+           lwc_memory_can_cut(vma, start) && lwc_memory_can_cut(vma, end);
+}
+
+/* Whether a range has a part of the mapping that `address` is in. */
+bool lwc_memory_range_touches(struct mm_struct *mm, unsigned long address, u64 start, u64 end)
+{
+    struct vm_area_struct *vma;
+    bool touches;
+
+    mmap_read_lock(mm);
+    vma = find_vma(mm, address);
+    touches = vma && vma->vm_start <= address && start < vma->vm_end && end > vma->vm_start;
+    mmap_read_unlock(mm);
+    return touches;
 }
 
 static bool is_unmapped_whole(const struct lwc_specs *specs, const struct vm_area_struct *vma)
@@ -65,24 +86,70 @@ static void insert_into_file(struct vm_area_struct *vma, struct vm_area_struct *
     i_mmap_lock_write(mapping);
     if (vma->vm_flags & VM_SHARED && vma->vm_flags & VM_MAYWRITE)
         mapping_allow_writable(mapping);
-    KERNEL(vma_interval_tree_insert_after)(vma, after, &mapping->i_mmap);
+    if (vma->vm_pgoff == after->vm_pgoff)
+        KERNEL(vma_interval_tree_insert_after)(vma, after, &mapping->i_mmap);
+    else
+        KERNEL(vma_interval_tree_insert)(vma, &mapping->i_mmap);
     i_mmap_unlock_write(mapping);
 }
 
-/*
- * Copies one mapping into `to`, copy-on-write. Both memories are locked for writing. If it fails
- * after the mapping was inserted, what is there is whole but lacks pages: `to` must go.
- */
-int lwc_memory_copy_mapping(struct mm_struct *to, struct vm_area_struct *from)
+/* Another description of a part of a mapping, which nobody knows of yet. */
+static struct vm_area_struct *describe(struct vm_area_struct *vma, unsigned long start,
+                                       unsigned long end)
 {
-    MA_STATE(where, &to->mm_mt, from->vm_start, from->vm_end - 1);
-    unsigned long charge = from->vm_flags & VM_ACCOUNT ? vma_pages(from) : 0;
+    struct vm_area_struct *part = KERNEL(vm_area_dup)(vma);
+
+    if (part) {
+        part->vm_start = start;
+        part->vm_end = end;
+        part->vm_pgoff += (start - vma->vm_start) >> PAGE_SHIFT;
+    }
+    return part;
+}
+
+/*
+ * copy_page_range() copies what its source describes, from end to end. For a part of a mapping it
+ * is told of another source, which is in no tree: it asks for the memory, the flags and the file
+ * only, and those are the same.
+ */
+static int copy_pages(struct vm_area_struct *to, struct vm_area_struct *from)
+{
+    struct vm_area_struct *part;
+    int err;
+
+    if (to->vm_start == from->vm_start && to->vm_end == from->vm_end)
+        return KERNEL(copy_page_range)(to, from);
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+    /* A huge page that lies across the border would be copied whole. */
+    if (!leave_out("overlay_split"))
+        KERNEL(vma_adjust_trans_huge)(from, to->vm_start, to->vm_end, 0);
+#endif
+    part = describe(from, to->vm_start, to->vm_end);
+    if (!part)
+        return -ENOMEM;
+    lwc_vma_start_write(part);
+    err = KERNEL(copy_page_range)(to, part);
+    KERNEL(vm_area_free)(part);
+    return err;
+}
+
+/*
+ * Copies a mapping, or a part of it, into `to`, copy-on-write. Both memories are locked for
+ * writing. If it fails after the mapping was inserted, what is there is whole but lacks pages: it
+ * must go.
+ */
+int lwc_memory_copy_mapping(struct mm_struct *to, struct vm_area_struct *from, unsigned long start,
+                            unsigned long end)
+{
+    MA_STATE(where, &to->mm_mt, start, end - 1);
+    unsigned long pages = (end - start) >> PAGE_SHIFT;
+    unsigned long charge = from->vm_flags & VM_ACCOUNT ? pages : 0;
     bool wiped = from->vm_flags & VM_WIPEONFORK;
     struct vm_area_struct *vma;
 
-    if (charge && KERNEL(security_vm_enough_memory_mm)(from->vm_mm, charge))
+    if (charge && KERNEL(security_vm_enough_memory_mm)(current->mm, charge))
         return -ENOMEM;
-    vma = KERNEL(vm_area_dup)(from);
+    vma = describe(from, start, end);
     if (!vma)
         goto unaccount;
     if (dup_policy(from, vma))
@@ -97,15 +164,18 @@ int lwc_memory_copy_mapping(struct mm_struct *to, struct vm_area_struct *from)
         vma->anon_vma = NULL;
     else if (KERNEL(anon_vma_fork)(vma, from))
         goto forget_policy;
+    /* Threads in that memory must not find it before it has its pages. */
+    lwc_vma_start_write(vma);
     if (mas_store_gfp(&where, vma, GFP_KERNEL))
         goto unlink;
 
     to->map_count++;
+    KERNEL(vm_stat_account)(to, vma->vm_flags, pages);
     if (vma->vm_ops && vma->vm_ops->open)
         vma->vm_ops->open(vma);
     if (vma->vm_file)
         insert_into_file(vma, from);
-    return wiped ? 0 : KERNEL(copy_page_range)(vma, from);
+    return wiped ? 0 : copy_pages(vma, from);
 
 unlink:
     KERNEL(unlink_anon_vmas)(vma);
@@ -181,22 +251,16 @@ static int copy_mappings(struct mm_struct *to, struct mm_struct *from,
     struct vm_area_struct *vma;
     int err = 0;
 
-    to->total_vm = from->total_vm;
-    to->data_vm = from->data_vm;
-    to->exec_vm = from->exec_vm;
-    to->stack_vm = from->stack_vm;
     for_each_vma(iterator, vma)
     {
         lwc_vma_start_write(vma);
-        if (vma->vm_flags & VM_DONTCOPY || is_unmapped_whole(specs, vma)) {
-            KERNEL(vm_stat_account)(to, vma->vm_flags, -(long)vma_pages(vma));
+        if (vma->vm_flags & VM_DONTCOPY || is_unmapped_whole(specs, vma))
             continue;
-        }
-        err = cannot_be_copied(vma) ? -EOPNOTSUPP : 0;
+        err = lwc_memory_can_copy(vma, vma->vm_start, vma->vm_end) ? 0 : -EOPNOTSUPP;
         if (!err && fatal_signal_pending(current))
             err = -EINTR;
         if (!err)
-            err = lwc_memory_copy_mapping(to, vma);
+            err = lwc_memory_copy_mapping(to, vma, vma->vm_start, vma->vm_end);
         if (err)
             break;
     }

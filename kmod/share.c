@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Makes private memory of the caller shared, so that a copy of its address space shares it.
+ * Makes private memory shared, so that a copy of its address space shares it.
  *
  * Anonymous pages cannot be mapped into two address spaces so that both see writes; pages of a
  * memory file can. The contents move into one, which is mapped in their place.
@@ -11,16 +11,15 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/pkeys.h>
-#include <linux/ptrace.h>
 #include <linux/sched/signal.h>
-#include <linux/sched/task_stack.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#include "series.h"
+#include "memory.h"
 #include "share.h"
 #include "specs.h"
+#include "symbols.h"
 
 /* A part of one mapping. */
 struct part {
@@ -47,15 +46,15 @@ static enum kind kind_of(struct vm_area_struct *vma)
 }
 
 /* The first part to convert at or after `at`. 1, 0 where there is none, or -errno. */
-static int next_part(struct part *part, unsigned long at, unsigned long end)
+static int next_part(struct mm_struct *mm, struct part *part, unsigned long at, unsigned long end)
 {
     struct vm_area_struct *vma;
     int found = 0;
 
-    if (mmap_read_lock_killable(current->mm))
+    if (mmap_read_lock_killable(mm))
         return -EINTR;
-    for (vma = find_vma(current->mm, at); vma && vma->vm_start < end && !found;
-         vma = find_vma(current->mm, vma->vm_end)) {
+    for (vma = find_vma(mm, at); vma && vma->vm_start < end && !found;
+         vma = find_vma(mm, vma->vm_end)) {
         part->start = max(vma->vm_start, at);
         part->end = min(vma->vm_end, end);
         part->flags = vma->vm_flags;
@@ -70,11 +69,11 @@ static int next_part(struct part *part, unsigned long at, unsigned long end)
             break;
         }
     }
-    mmap_read_unlock(current->mm);
+    mmap_read_unlock(mm);
     return found;
 }
 
-static int copy_contents(struct file *to, const struct part *part)
+static int copy_contents(struct file *to, struct mm_struct *mm, const struct part *part)
 {
     void *page = (void *)__get_free_page(GFP_KERNEL_ACCOUNT);
     unsigned long at;
@@ -86,7 +85,7 @@ static int copy_contents(struct file *to, const struct part *part)
     for (at = part->start; at < part->end && !err; at += PAGE_SIZE) {
         if (fatal_signal_pending(current))
             err = -EINTR;
-        else if (access_process_vm(current, at, page, PAGE_SIZE, FOLL_FORCE) != PAGE_SIZE)
+        else if (KERNEL(access_remote_vm)(mm, at, page, PAGE_SIZE, FOLL_FORCE) != PAGE_SIZE)
             err = -EFAULT;
         position = at - part->start;
         /* Holes stay holes. */
@@ -105,16 +104,36 @@ static unsigned long protection_of(const struct part *part)
            (part->flags & VM_EXEC ? PROT_EXEC : 0);
 }
 
-static bool is_mapped(unsigned long address)
+static bool is_mapped(struct mm_struct *mm, unsigned long address)
 {
     struct vm_area_struct *vma;
     bool is;
 
-    mmap_read_lock(current->mm);
-    vma = find_vma(current->mm, address);
+    mmap_read_lock(mm);
+    vma = find_vma(mm, address);
     is = vma && vma->vm_start <= address;
-    mmap_read_unlock(current->mm);
+    mmap_read_unlock(mm);
     return is;
+}
+
+/* Where that is not the caller's memory it is in it for the time, which nobody may see. */
+static unsigned long map_into(struct mm_struct *mm, struct file *file, const struct part *part)
+{
+    struct mm_struct *own = current->mm;
+    unsigned long at;
+
+    if (mm != own) {
+        if (down_write_killable(&current->signal->exec_update_lock))
+            return -EINTR;
+        lwc_memory_switch(mm);
+    }
+    at = vm_mmap(file, part->start, part->end - part->start, protection_of(part),
+                 MAP_SHARED | MAP_FIXED, 0);
+    if (mm != own) {
+        lwc_memory_switch(own);
+        up_write(&current->signal->exec_update_lock);
+    }
+    return at;
 }
 
 /*
@@ -122,42 +141,42 @@ static bool is_mapped(unsigned long address)
  * Another attempt gets them; else the process has lost memory it relies on, as in a failed
  * execve(2).
  */
-static int map_over(struct file *file, const struct part *part)
+static int map_over(struct mm_struct *mm, struct file *file, const struct part *part)
 {
-    unsigned long at = -ENOMEM, length = part->end - part->start;
+    unsigned long at = -ENOMEM;
     unsigned int attempt;
 
     for (attempt = 0; attempt < 3; attempt++) {
-        at = vm_mmap(file, part->start, length, protection_of(part), MAP_SHARED | MAP_FIXED, 0);
+        at = map_into(mm, file, part);
         if (!IS_ERR_VALUE(at))
             return 0;
     }
-    if (!is_mapped(part->start))
+    if (!is_mapped(mm, part->start))
         force_sig(SIGKILL);
     return (int)at;
 }
 
-static int convert(const struct part *part)
+static int convert(struct mm_struct *mm, const struct part *part)
 {
     struct file *file = shmem_file_setup("lwc", part->end - part->start, 0);
     int err;
 
     if (IS_ERR(file)) /* -ENOSPC where there is no memory for its inode */
         return PTR_ERR(file) == -ENOSPC ? -ENOMEM : PTR_ERR(file);
-    err = copy_contents(file, part);
+    err = copy_contents(file, mm, part);
     if (!err)
-        err = map_over(file, part);
+        err = map_over(mm, file, part);
     fput(file);
     return err;
 }
 
-static int share_range(u64 start, u64 end, bool really)
+static int share_range(struct mm_struct *mm, u64 start, u64 end, bool really)
 {
     struct part part = {.end = start};
     int found = 0;
 
-    while (part.end < end && (found = next_part(&part, part.end, end)) > 0) {
-        int err = really ? convert(&part) : 0;
+    while (part.end < end && (found = next_part(mm, &part, part.end, end)) > 0) {
+        int err = really ? convert(mm, &part) : 0;
 
         if (err)
             return err;
@@ -165,38 +184,37 @@ static int share_range(u64 start, u64 end, bool really)
     return min(found, 0);
 }
 
-/* The whole mapping the stack pointer is in: frames of callers lie there too. */
-static bool touches_stack(u64 start, u64 end)
-{
-    unsigned long stack = current_pt_regs()->sp;
-    struct vm_area_struct *vma;
-    bool touches;
-
-    mmap_read_lock(current->mm);
-    vma = find_vma(current->mm, stack);
-    touches = vma && vma->vm_start <= stack && start < vma->vm_end && end > vma->vm_start;
-    mmap_read_unlock(current->mm);
-    return touches;
-}
-
 static bool is_shared_memory(const struct lwc_spec *spec)
 {
     return spec->kind == LWC_MEMORY && spec->action == LWC_SHARE;
 }
 
-/* What cannot be shared is found before anything is changed. */
-int lwc_share_memory(const struct lwc_specs *specs)
+static int share(struct mm_struct *mm, const struct lwc_specs *specs, bool really)
 {
-    unsigned int i, really;
+    unsigned int i;
     int err = 0;
 
+    for (i = 0; i < specs->count && !err; i++)
+        if (is_shared_memory(&specs->spec[i]))
+            err = share_range(mm, specs->spec[i].start, specs->spec[i].end, really);
+    return err;
+}
+
+/* Finds what cannot be shared; `stack` is the stack pointer of who lives in that memory. */
+int lwc_share_check(struct mm_struct *mm, unsigned long stack, const struct lwc_specs *specs)
+{
+    unsigned int i;
+
+    /* The whole mapping the stack pointer is in: frames of callers lie there too. */
     for (i = 0; i < specs->count; i++)
         if (is_shared_memory(&specs->spec[i]) &&
-            touches_stack(specs->spec[i].start, specs->spec[i].end))
+            lwc_memory_range_touches(mm, stack, specs->spec[i].start, specs->spec[i].end))
             return -EINVAL;
-    for (really = 0; really < 2 && !err; really++)
-        for (i = 0; i < specs->count && !err; i++)
-            if (is_shared_memory(&specs->spec[i]))
-                err = share_range(specs->spec[i].start, specs->spec[i].end, really);
-    return err;
+    return share(mm, specs, false);
+}
+
+/* What was checked. */
+int lwc_share_memory(struct mm_struct *mm, const struct lwc_specs *specs)
+{
+    return share(mm, specs, true);
 }

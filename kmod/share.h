@@ -3,7 +3,9 @@
 #define _LWC_SHARE_H
 
 struct lwc_specs;
+struct mm_struct;
 
-int lwc_share_memory(const struct lwc_specs *specs);
+int lwc_share_check(struct mm_struct *mm, unsigned long stack, const struct lwc_specs *specs);
+int lwc_share_memory(struct mm_struct *mm, const struct lwc_specs *specs);
 
 #endif

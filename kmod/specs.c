@@ -102,3 +102,14 @@ const struct lwc_spec *lwc_specs_find(const struct lwc_specs *specs, u32 kind, u
             return &specs->spec[i];
     return NULL;
 }
+
+/* Any of that kind. */
+const struct lwc_spec *lwc_specs_has(const struct lwc_specs *specs, u32 kind)
+{
+    unsigned int i;
+
+    for (i = 0; i < specs->count; i++)
+        if (specs->spec[i].kind == kind)
+            return &specs->spec[i];
+    return NULL;
+}

@@ -13,5 +13,6 @@ struct lwc_specs {
 
 struct lwc_specs *lwc_specs_read(const void __user *from, u32 count, u32 flags);
 const struct lwc_spec *lwc_specs_find(const struct lwc_specs *specs, u32 kind, u32 action);
+const struct lwc_spec *lwc_specs_has(const struct lwc_specs *specs, u32 kind);
 
 #endif

@@ -11,6 +11,7 @@ X(kallsyms_on_each_symbol, kallsyms_on_each_symbol)
 #undef X
 
 typeof(vm_committed_as) *lwc_vm_committed_as;
+typeof(sysctl_max_map_count) *lwc_max_map_count;
 
 static struct symbol {
     const char *name;
@@ -21,6 +22,7 @@ static struct symbol {
     LWC_SYMBOLS(X)
 #undef X
         {"vm_committed_as", 0, 0},
+    {"sysctl_max_map_count", 0, 0},
 };
 
 #if LWC_IN_SERIES(1)
@@ -77,6 +79,7 @@ int lwc_symbols_init(void)
 #define X(name, prototype) static_call_update(lwc_##name, (void *)symbols[at++].address);
     LWC_SYMBOLS(X)
 #undef X
-    lwc_vm_committed_as = (void *)symbols[at].address;
+    lwc_vm_committed_as = (void *)symbols[at++].address;
+    lwc_max_map_count = (void *)symbols[at].address;
     return 0;
 }

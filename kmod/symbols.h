@@ -11,8 +11,10 @@
 #define _LWC_SYMBOLS_H
 
 #include <linux/fdtable.h>
+#include <linux/file.h>
 #include <linux/kallsyms.h>
 #include <linux/mempolicy.h>
+#include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/mmu_context.h>
 #include <linux/rmap.h>
@@ -35,7 +37,10 @@
     X(anon_vma_fork, anon_vma_fork)                                                                \
     X(unlink_anon_vmas, unlink_anon_vmas)                                                          \
     X(vma_interval_tree_insert_after, vma_interval_tree_insert_after)                              \
+    X(vma_interval_tree_insert, vma_interval_tree_insert)                                          \
     X(copy_page_range, copy_page_range)                                                            \
+    X(may_expand_vm, may_expand_vm)                                                                \
+    X(access_remote_vm, access_remote_vm)                                                          \
     X(do_munmap, do_munmap)                                                                        \
     X(security_vm_enough_memory_mm, security_vm_enough_memory_mm)                                  \
     X(flush_tlb_mm_range, lwc_flush_tlb_mm_range_prototype)                                        \
@@ -43,6 +48,8 @@
     X(fpu_sync_fpstate, fpu_sync_fpstate)                                                          \
     X(dup_fd, dup_fd)                                                                              \
     X(put_files_struct, put_files_struct)                                                          \
+    X(replace_fd, replace_fd)                                                                      \
+    X(set_close_on_exec, set_close_on_exec)                                                        \
     X(do_exit, do_exit)                                                                            \
     X(x64_sys_call, x64_sys_call)
 
@@ -51,6 +58,12 @@
     X(vma_dup_policy, vma_dup_policy) X(__mpol_put, __mpol_put) X(__mpol_equal, __mpol_equal)
 #else
 #define LWC_SYMBOLS_OF_NUMA(X)
+#endif
+
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+#define LWC_SYMBOLS_OF_HUGE_PAGES(X) X(vma_adjust_trans_huge, vma_adjust_trans_huge)
+#else
+#define LWC_SYMBOLS_OF_HUGE_PAGES(X)
 #endif
 
 #ifdef CONFIG_LRU_GEN
@@ -83,6 +96,7 @@
 #define LWC_SYMBOLS(X)                                                                             \
     LWC_SYMBOLS_OF_ALL(X)                                                                          \
     LWC_SYMBOLS_OF_NUMA(X)                                                                         \
+    LWC_SYMBOLS_OF_HUGE_PAGES(X)                                                                   \
     LWC_SYMBOLS_OF_LRU_GEN(X)                                                                      \
     LWC_SYMBOLS_OF_UPROBES(X)                                                                      \
     LWC_SYMBOLS_OF_LDT(X)                                                                          \
@@ -98,6 +112,8 @@ LWC_SYMBOLS(X)
 
 /* The pages that all processes may use at most, by overcommit_memory. */
 extern typeof(vm_committed_as) *lwc_vm_committed_as;
+/* The mappings that a memory may have. */
+extern typeof(sysctl_max_map_count) *lwc_max_map_count;
 
 int lwc_symbols_init(void);
 

@@ -398,16 +398,17 @@ struct lwc_info {
  *
  * in   source, flags (0), nspecs, specs
  *
- *      LWC_MEMORY       the range becomes what it is in the source, also where that has nothing
+ *      LWC_MEMORY       the range becomes what it is in the source, also where that has nothing.
+ *                       Copies are made as by fork(2): not locked, without what MADV_DONTFORK
+ *                       excludes, empty where MADV_WIPEONFORK says so
  *          LWC_COPY     copy-on-write
  *          LWC_SHARE    both see every write; as with LWC_IOC_CREATE private memory of the source
- *                       becomes a shared mapping in it, with the same exceptions. EROFS: the source
- *                       is a snapshot
- *      LWC_FILES
+ *                       becomes a shared mapping in it, with the same exceptions
+ *      LWC_FILES        a descriptor that already is what it becomes is not closed
  *          LWC_COPY     each descriptor of the range becomes what it is in the source: the same open
  *                       file with its close-on-exec flag, or closed
  *          LWC_SHARE    the whole table: it is that of the source from now on, and what the caller
- *                       had is closed
+ *                       had is closed, unless others share it
  *      LWC_CREDENTIALS  those of the caller are put aside, once, for as long as it has others
  *          LWC_COPY     those of the source, as they are now
  *          LWC_SHARE    a change by one is a change for the other
@@ -418,13 +419,18 @@ struct lwc_info {
  * other source (EINVAL).
  *
  * Decided: no part of the mapping that the caller's stack pointer is in (EINVAL). What is wrong is
- * found before anything is changed; after ENOMEM and EINTR a part of the specifications may have
- * been carried out.
+ * found before anything is changed; after ENOMEM and EINTR, and where other threads change what was
+ * looked at, a part of the specifications may have been carried out.
  *
  * Errors: EACCES  the right, or the mask of the descriptor
+ *         EBUSY   the source is the lwC that runs, by another name than LWC_FD_SELF; also where
+ *                 another thread is about to open a descriptor of the range
  *         EMFILE  a descriptor beyond the caller's RLIMIT_NOFILE
- *         ENOMEM  no memory, RLIMIT_AS, or the limits of overcommit
- *         EPERM   also: the thread is traced, as with LWC_IOC_SWITCH
+ *         ENOMEM  no memory, RLIMIT_AS, the number of mappings, or the limits of overcommit
+ *         EOPNOTSUPP  also: a part of a mapping that cannot be divided, of huge pages or the kernel
+ *         EPERM   also: the thread is traced, as with LWC_IOC_SWITCH; mseal(2) protects what is there
+ *         EROFS   LWC_SHARE, and the source is a snapshot
+ *         ENOTRECOVERABLE  as with LWC_IOC_SWITCH
  */
 struct lwc_overlay {
     __s32 source;
