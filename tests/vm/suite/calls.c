@@ -90,3 +90,25 @@ int lwc_syscall(int target, __u32 mask, long nr, const __u64 *args, __s64 *resul
     *result = call.result;
     return answer;
 }
+
+int lwc_overlay(int source, const struct lwc_spec *specs, __u32 nspecs)
+{
+    struct lwc_overlay overlay = {.source = source, .nspecs = nspecs, .specs = (uintptr_t)specs};
+
+    return lwc_call(LWC_IOC_OVERLAY, &overlay);
+}
+
+int lwc_restrict(int fd, __u32 flags, const struct lwc_spec *specs, __u32 nspecs, int *restricted)
+{
+    struct lwc_restrict narrow = {
+        .fd = fd,
+        .flags = flags,
+        .nspecs = nspecs,
+        .restricted = JUNK_WORD,
+        .specs = (uintptr_t)specs,
+    };
+    int answer = lwc_call(LWC_IOC_RESTRICT, &narrow);
+
+    *restricted = narrow.restricted;
+    return answer;
+}

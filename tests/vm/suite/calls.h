@@ -25,5 +25,7 @@ int lwc_grant(int target, int holder, __u32 rights);
 int lwc_info(int fd, struct lwc_info *result);
 int lwc_trap(int fd, __u32 mode, const void *calls);
 int lwc_syscall(int target, __u32 mask, long nr, const __u64 *args, __s64 *result);
+int lwc_overlay(int source, const struct lwc_spec *specs, __u32 nspecs);
+int lwc_restrict(int fd, __u32 flags, const struct lwc_spec *specs, __u32 nspecs, int *restricted);
 
 #endif

@@ -28,7 +28,10 @@
     {LWC_MEMORY, LWC_##action, (uintptr_t)(address), (uintptr_t)(address) + (bytes)}
 #define FILES(action, first, after) {LWC_FILES, LWC_##action, first, after}
 #define SHARED_FILES FILES(SHARE, 0, LWC_ALL)
-#define SHARED_CREDENTIALS {LWC_CREDENTIALS, LWC_SHARE, 0, LWC_ALL}
+#define CREDENTIALS(action) {LWC_CREDENTIALS, LWC_##action, 0, LWC_ALL}
+#define SHARED_CREDENTIALS CREDENTIALS(SHARE)
+/* With LWC_MAY_ACCESS. */
+#define ACCESS(kind, action, start, end) {LWC_##kind, LWC_##action | LWC_MAY_ACCESS, start, end}
 
 /* A new lwC; true in the new one. */
 bool make(struct lwc_create *c, __u32 flags);
