@@ -408,7 +408,8 @@ struct lwc_info {
  *          LWC_COPY     each descriptor of the range becomes what it is in the source: the same open
  *                       file with its close-on-exec flag, or closed
  *          LWC_SHARE    the whole table: it is that of the source from now on, and what the caller
- *                       had is closed, unless others share it
+ *                       had is closed, unless others share it. That destroys the source, too, if
+ *                       it is the caller's and has no descriptor of itself under the same number
  *      LWC_CREDENTIALS  those of the caller are put aside, once, for as long as it has others
  *          LWC_COPY     those of the source, as they are now
  *          LWC_SHARE    a change by one is a change for the other
