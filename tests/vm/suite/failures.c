@@ -288,3 +288,78 @@ TEST(failing_grants)
         MUST(close(c.fd));
     }
 }
+
+/* What cannot be overlaid for want of memory is what it was, is gone, or is what it was to become.
+ */
+TEST(failing_overlays)
+{
+    struct lwc_create c;
+    bool failed = true;
+
+    prepare();
+    for (int nth = 1; failed; nth++) {
+        volatile long *words = private_pages(6);
+        int answer;
+
+        for (int page = 0; page < 6; page++)
+            words[512 * page] = 1;
+        MUST(dup2(2, 300));
+        if (make(&c, LWC_MAY_RETURN)) {
+            for (int page = 0; page < 6; page++)
+                words[512 * page] = 2;
+            MUST(mprotect((char *)words + 2 * PAGE, PAGE, PROT_READ));
+            MUST(dup2(2, 200));
+            MUST(close(300));
+            MUST(syscall(SYS_setresgid, 30, 30, 30));
+            back(&c, 0);
+            CHECK_EQ(words[0], 2);
+            CHECK_EQ(words[2560], 2);
+            finish(&c, 0);
+        }
+        enter(c.fd, 0);
+        arm(nth);
+        answer = lwc_overlay(c.fd, SPECS(MEMORY(COPY, words + 512, 3 * PAGE),
+                                         MEMORY(SHARE, words + 2048, PAGE), FILES(COPY, 200, 301),
+                                         CREDENTIALS(COPY)));
+        failed = disarm();
+        check_answer(nth, answer);
+        for (int page = 0; page < 6; page++) {
+            bool named = page >= 1 && page <= 4;
+
+            if (!answer || !named || is_mapped(&words[512 * page]))
+                CHECK(words[512 * page] == 1 + (named && (!answer || words[512 * page] == 2)));
+        }
+        CHECK_EQ(fcntl(200, F_GETFD), answer ? -1 : 0);
+        CHECK_EQ(fcntl(300, F_GETFD), answer ? 0 : -1);
+        CHECK(answer || getegid() == 30);
+        enter(c.fd, 0);
+        CHECK_OK(lwc_overlay(LWC_FD_SELF, SPECS(FILES(UNMAP, 200, 301), CREDENTIALS(COPY))));
+        CHECK_EQ(getegid(), 0);
+        MUST(close(c.fd));
+        SYS(munmap((char *)words - PAGE, 8 * PAGE));
+    }
+}
+
+/* A restriction that fails has narrowed nothing. */
+TEST(failing_restrictions)
+{
+    const struct lwc_spec all = {LWC_MEMORY, LWC_COPY, 0, LWC_ALL};
+    struct lwc_create c;
+
+    prepare();
+    if (make(&c, LWC_MAY_RETURN))
+        finish(&c, 0);
+    for (int flags = LWC_RESTRICT_COPY; flags >= 0; flags--) {
+        int answer = -ENOMEM, restricted, nth;
+        bool failed = true;
+
+        for (nth = 1; failed || answer; nth++) {
+            CHECK_OK(lwc_overlay(c.fd, SPECS(CREDENTIALS(COPY))));
+            arm(nth);
+            answer = lwc_restrict(c.fd, flags, &all, 1, &restricted);
+            failed = disarm();
+            check_answer(nth, answer);
+        }
+        CHECK_ERRNO(lwc_overlay(flags ? restricted : c.fd, SPECS(CREDENTIALS(COPY))), EACCES);
+    }
+}

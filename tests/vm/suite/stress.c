@@ -195,6 +195,103 @@ TEST(crossed_switches)
     CHECK_EQ(info(LWC_FD_SELF).switches, 3002);
 }
 
+enum { WANDERERS = 6, PAGES = 32, GONE = -1 };
+
+/* What each has in its pages, and what it has to do. */
+struct plan {
+    int fds[WANDERERS];
+    long pages[WANDERERS][PAGES];
+    long left;
+    unsigned int state;
+};
+
+static void check_pages(volatile long *words, const long *pages)
+{
+    for (int page = 0; page < PAGES; page++) {
+        bool there = pages[page] != GONE;
+
+        if (is_mapped(words + 512 * page) != there)
+            FAIL("page %d is %s", page, there ? "not there" : "there");
+        if (there)
+            CHECK_EQ(words[512 * page], pages[page]);
+    }
+}
+
+/* Writes, unmaps, gives to swap, or takes a range of another's pages, or unmaps it. */
+static void change_pages(volatile long *words, struct plan *plan, int me)
+{
+    int first = rand_r(&plan->state) % PAGES, count = 1 + rand_r(&plan->state) % (PAGES - first);
+    int other = 1 + rand_r(&plan->state) % (WANDERERS - 1), what = rand_r(&plan->state) % 8;
+    const struct lwc_spec copy = MEMORY(COPY, words + 512 * first, count * PAGE);
+    const struct lwc_spec unmap = MEMORY(UNMAP, words + 512 * first, PAGE);
+    long value = plan->left * 1000;
+
+    if (what == 0) {
+        CHECK_OK(lwc_overlay(LWC_FD_SELF, &unmap, 1));
+        plan->pages[me][first] = GONE;
+    } else if (what == 1) {
+        SYS(madvise((void *)(words + 512 * first), count * PAGE, 21 /* MADV_PAGEOUT */));
+    } else if (what < 5 && other != me) {
+        CHECK_OK(lwc_overlay(plan->fds[other], &copy, 1));
+        memcpy(&plan->pages[me][first], &plan->pages[other][first], count * sizeof(long));
+    } else {
+        for (int page = first; page < first + count; page += what) {
+            if (plan->pages[me][page] != GONE)
+                plan->pages[me][page] = words[512 * page] = value + page;
+        }
+    }
+}
+
+static void use_pages(volatile long *words, struct plan *plan, int me)
+{
+    for (int next;;) {
+        check_pages(words, plan->pages[me]);
+        for (int n = 0; n < 4; n++)
+            change_pages(words, plan, me);
+        next = rand_r(&plan->state) % WANDERERS;
+        if (plan->left-- <= 0)
+            next = 0;
+        if (plan->left <= 0 && me == 0)
+            return;
+        if (next != me)
+            CHECK_OK(lwc_switch(next ? plan->fds[next] : LWC_FD_ROOT, 0, NULL, 0,
+                                &(struct lwc_switch){0}));
+    }
+}
+
+/* Six lwCs take pages of each other in no order, some of them in swap; each has what it must have.
+ */
+TEST(overlays_at_random)
+{
+    struct plan *plan = shared_pages(2);
+    volatile long *words = private_pages(PAGES);
+    volatile bool *stop = shared_pages(1);
+    struct lwc_create c;
+    pid_t pid = fork_process();
+
+    CHECK(sizeof(*plan) <= 2 * PAGE);
+    if (pid == 0)
+        churn(stop);
+    plan->state = 5;
+    plan->left = 600;
+    for (int n = 1; n < WANDERERS; n++) {
+        if (make_with(&c, LWC_MAY_RETURN, SPECS(SHARED_FILES))) {
+            use_pages(words, plan, n);
+            FAIL("the last word is the root's");
+        }
+        plan->fds[n] = c.fd;
+    }
+    for (int n = 1; n < WANDERERS; n++) {
+        for (int m = 1; m < WANDERERS; m++) {
+            if (n != m)
+                CHECK_OK(lwc_grant(plan->fds[n], plan->fds[m], LWC_MAY_ENTER | LWC_MAY_ACCESS));
+        }
+    }
+    use_pages(words, plan, 0);
+    *stop = true;
+    CHECK_EQ(ending(pid), 0);
+}
+
 static const char *const slabs[] = {
     "mm_struct ",      "files_cache ", "vm_area_struct ", "cred_jar ",
     "anon_vma_chain ", "anon_vma ",    "maple_node ",     "lwc_"};
@@ -253,6 +350,49 @@ static void make_write_and_end(int count)
         CHECK_EQ(value, n);
         MUST(close(c.fd));
     }
+}
+
+static void overlay_to_and_fro(const struct lwc_create *other, volatile long *words, int count)
+{
+    for (int n = 0; n < count; n++) {
+        words[0] = n;
+        words[1024] = n + 1;
+        CHECK_EQ(enter(other->fd, n), n);
+        CHECK_OK(lwc_overlay(other->fd, SPECS(MEMORY(COPY, words, 2 * PAGE), FILES(COPY, 250, 260),
+                                              CREDENTIALS(COPY))));
+        CHECK_EQ(words[0], n + 2);
+        CHECK_EQ(words[1024], n + 1);
+        if (n % 3 == 0)
+            CHECK_OK(lwc_overlay(LWC_FD_SELF, SPECS(FILES(UNMAP, 255, 300), CREDENTIALS(COPY))));
+    }
+}
+
+/* Two lwCs that take the same pages from each other, over and over, hold no more than at first. */
+TEST(overlays_leave_no_objects)
+{
+    volatile long *words = private_pages(3);
+    long before[SLABS];
+    struct lwc_create c;
+
+    for (int fd = 250; fd < 260; fd++)
+        MUST(dup2(2, fd));
+    if (make_with(&c, LWC_MAY_RETURN,
+                  SPECS(ACCESS(MEMORY, COPY, 0, LWC_ALL), ACCESS(FILES, COPY, 250, 260),
+                        ACCESS(CREDENTIALS, COPY, 0, LWC_ALL)))) {
+        for (__u64 n = 0;;) {
+            CHECK_OK(lwc_overlay(c.fd, SPECS(MEMORY(COPY, words, 3 * PAGE), FILES(COPY, 250, 260),
+                                             CREDENTIALS(COPY))));
+            CHECK_EQ(words[1024], words[0] + 1);
+            words[0] += 2;
+            n = back(&c, n);
+        }
+    }
+    words[1024] = 1;
+    CHECK_EQ(enter(c.fd, 0), 0);
+    overlay_to_and_fro(&c, words, 200);
+    read_slabs(before);
+    overlay_to_and_fro(&c, words, 2000);
+    check_slabs(before);
 }
 
 /* A hundred thousand lwCs are made, entered and ended, and no kernel object is left. */
