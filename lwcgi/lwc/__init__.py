@@ -11,13 +11,16 @@ from .calls import (
     Entered,
     ResetCounts,
     Switched,
+    Trapped,
     clone,
     create,
+    reply,
     reset,
+    retry,
     snapshot,
     switch,
 )
-from .context import ROOT, SELF, Context, Info, State
+from .context import ROOT, SELF, Context, Info, Right, State
 from .door import DEVICE, Door, Feature, current_door, use_door
 from .errors import (
     ContextBusy,
@@ -32,6 +35,7 @@ from .errors import (
     NotSupported,
     StaleContext,
 )
+from .reach import overlay, syscall
 from .specs import ALL, Action, Flag, Kind, Spec
 
 __all__ = [
@@ -60,15 +64,21 @@ __all__ = [
     "NotRecoverable",
     "NotSupported",
     "ResetCounts",
+    "Right",
     "Spec",
     "StaleContext",
     "State",
     "Switched",
+    "Trapped",
     "clone",
     "create",
     "current_door",
+    "overlay",
+    "reply",
     "reset",
+    "retry",
     "snapshot",
     "switch",
+    "syscall",
     "use_door",
 ]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import _door
+from .callnames import name_of
 from .context import Context
 from .door import current_door, forget_lost_door
 from .specs import Flag
@@ -40,6 +41,26 @@ class Created:
 
 
 @dataclass(frozen=True)
+class Trapped:
+    """A refused system call, by which an lwC came to its creator (``LWC_IOC_TRAP``).
+
+    Parameters:
+        number: of the call.
+        args: its six arguments, as unsigned words; addresses are those of the lwC that called.
+        compat: it came by a 32-bit entry, where numbers mean other calls.
+    """
+
+    number: int
+    args: tuple[int, ...]
+    compat: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of the call; its number in words where it has none."""
+        return f"32-bit call {self.number}" if self.compat else name_of(self.number)
+
+
+@dataclass(frozen=True)
 class Entered:
     """What `create` and `snapshot` return in the new lwC, when it is entered for the first time.
 
@@ -47,11 +68,14 @@ class Entered:
         creator: who created it; None where it may not be entered.
         caller: who entered it now; None where it is gone or may not be entered.
         args: the words that came along.
+        trapped: the refused call by which one entered it that it had created, in a worker that
+            was reset since; None otherwise.
     """
 
     creator: Context | None
     caller: Context | None
     args: tuple[int, ...]
+    trapped: Trapped | None = None
 
 
 @dataclass(frozen=True)
@@ -61,10 +85,13 @@ class Switched:
     Parameters:
         caller: who entered it now; None where it is gone or may not be entered.
         args: the words that came along.
+        trapped: the refused call by which *caller* came; it waits for `reply` or `retry`. None
+            where the caller has called `switch`.
     """
 
     caller: Context | None
     args: tuple[int, ...]
+    trapped: Trapped | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +130,7 @@ def create(*, flags: Flag = _NO_FLAGS, specs: Sequence[Spec] = ()) -> Created | 
         LimitReached: too many lwCs, or too large.
         NotSupported: the thread or a mapping is of a kind that cannot be copied or shared.
         LwcError: another reason; see ``LWC_IOC_CREATE``.
+        ValueError: threads shall be taken along (``LWC_WITH_THREADS``), which is for C alone.
 
     Warns:
         RuntimeWarning: there are other threads. They are not in the copy, but the locks they hold
@@ -135,8 +163,43 @@ def switch(target: Context, *args: int, discard: bool = False) -> Switched:
     if len(args) > MAX_ARGS:
         raise ValueError(f"at most {MAX_ARGS} words go along with a switch")
     flags = _door.DISCARD if discard else 0
-    caller, words = _door.switch(current_door().fd, target.fd, flags, args)
+    came, caller, words = _door.switch(current_door().fd, target.fd, flags, args)
+    if came & _door.BY_TRAP:
+        return Switched(_named(caller), (), _trapped(words))
     return Switched(_named(caller), words)
+
+
+def reply(context: Context, *, result: int = 0, errno: int = 0) -> Switched:
+    """Enter an lwC whose system call was refused, and have that call end so.
+
+    Parameters:
+        context: the lwC; `Switched.caller`.
+        result: what the call returns there.
+        errno: or the error by which it fails; 0 for none.
+
+    Returns, raises: as `switch`. Also:
+        OverflowError: the result has more than 64 bits.
+        ValueError: that is not an errno.
+    """
+    if not 0 <= errno <= 4095:
+        raise ValueError(f"{errno} is not an errno")
+    if not -(1 << 63) <= result < 1 << 64:
+        raise OverflowError("the result of a system call has 64 bits")
+    return switch(context, errno, result % (1 << 64))
+
+
+def retry(context: Context) -> Switched:
+    """Enter an lwC whose system call was refused, and have it made once more.
+
+    It runs if it is not refused any longer: say so before, by `Context.refuse` or
+    `Context.allow_only`.
+
+    Parameters:
+        context: the lwC; `Switched.caller`.
+
+    Returns, raises: as `switch`.
+    """
+    return switch(context, _door.TRAP_AGAIN)
 
 
 def snapshot(specs: Sequence[Spec] = (), *, flags: Flag = Flag.MAY_RETURN) -> Context | Entered:
@@ -192,6 +255,10 @@ def reset(worker: Context) -> ResetCounts:
 
 
 def _make(flags: Flag, specs: Sequence[Spec]) -> Created | Entered:
+    if flags & _door.WITH_THREADS:
+        raise ValueError(
+            "threads cannot be taken along from Python, whose fork hooks end the others in a copy"
+        )
     others = len(sys._current_frames()) - 1
     if others:
         warnings.warn(
@@ -200,13 +267,20 @@ def _make(flags: Flag, specs: Sequence[Spec]) -> Created | Entered:
             RuntimeWarning,
             stacklevel=3,  # who called create() or snapshot()
         )
-    entered, fd, caller, args = _door.create(
+    event, fd, caller, args = _door.create(
         current_door().fd, flags, [spec.words() for spec in specs]
     )
-    if not entered:
+    if event == _door.CREATED:
         return Created(Context(fd))
     forget_lost_door()
+    if event == _door.TRAPPED:
+        return Entered(_named(fd), _named(caller), (), _trapped(args))
     return Entered(_named(fd), _named(caller), args)
+
+
+def _trapped(words: tuple[int, ...]) -> Trapped:
+    call, *args = words
+    return Trapped(call & ~_door.TRAP_COMPAT, tuple(args), bool(call & _door.TRAP_COMPAT))
 
 
 def _named(fd: int) -> Context | None:

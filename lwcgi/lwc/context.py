@@ -9,10 +9,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import _door
+from .callnames import NUMBERS, bitmap, number_of
 from .door import current_door
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
+
+    from .specs import Spec
+
+
+class Right(enum.IntFlag):
+    """What one lwC may do to another: enter it; reach into it (`overlay`, `syscall`)."""
+
+    ENTER = _door.MAY_ENTER
+    ACCESS = _door.MAY_ACCESS
 
 
 class State(enum.IntFlag):
@@ -111,21 +122,91 @@ class Context:
             bytes=size,
         )
 
-    def grant(self, holder: Context) -> None:
-        """Let *holder* enter this lwC. This one itself may do so, and its creator.
+    def grant(self, holder: Context, rights: Right = Right.ENTER) -> None:
+        """Let *holder* enter this lwC, or reach into it. This one itself may do so, and its creator.
+
+        Parameters:
+            holder: another lwC of the group.
+            rights: all that it may do from now on; what is not named is taken back.
 
         Raises:
-            LwcError: NotGranted, StaleContext, ForeignContext.
+            LwcError: NotGranted, StaleContext, ForeignContext, ENOMEM.
         """
-        _door.grant(current_door().fd, self.fd, holder.fd, _door.MAY_ENTER)
+        _door.grant(current_door().fd, self.fd, holder.fd, rights)
 
     def revoke(self, holder: Context) -> None:
-        """Take back what `grant` gave; not from the creator, which may always enter.
+        """Take back what `grant` gave; not from the creator, which keeps its rights.
 
         Raises:
             LwcError: as `grant`.
         """
         _door.grant(current_door().fd, self.fd, holder.fd, 0)
+
+    def restrict(self, specs: Sequence[Spec]) -> None:
+        """Narrow what may be reached of the lwC through this name; it is never widened.
+
+        Copies of the descriptor (``dup``, in other lwCs, in other processes) are narrowed with
+        it. Without specifications nothing may be reached any more.
+
+        Parameters:
+            specs: what remains allowed. The action is the most that is: ``SHARE``, or ``COPY``.
+
+        Raises:
+            NotGranted: more than is allowed now.
+            LwcError: EINVAL, a specification, or `SELF` or `ROOT`; ENOMEM.
+        """
+        _door.restrict(current_door().fd, self.fd, 0, [spec.words() for spec in specs])
+
+    def restricted(self, specs: Sequence[Spec]) -> Context:
+        """Return another name of the lwC, through which less may be reached; this one stays.
+
+        In the lwC that created the one named, to close either name is to destroy it.
+
+        Parameters:
+            specs: as for `restrict`.
+
+        Raises:
+            LwcError: as `restrict`; EMFILE.
+        """
+        words = [spec.words() for spec in specs]
+        return Context(_door.restrict(current_door().fd, self.fd, _door.RESTRICT_COPY, words))
+
+    def refuse(self, calls: Iterable[int | str]) -> None:
+        """Have these system calls of the lwC refused, and no others.
+
+        It was created with `Flag.TRAP_SYSCALLS`, by the lwC that runs. A refused call does not
+        run: it becomes a switch to the creator (`Switched.trapped`), which answers by `reply`.
+        Calls that reach past an lwC are refused in any case; see ``LWC_IOC_TRAP``.
+
+        Parameters:
+            calls: numbers or names. None at all: the lwC goes without a list, and ``fork``,
+                ``clone`` and ``execve`` are let through too.
+
+        Raises:
+            NotGranted: the lwC that runs is not its creator.
+            LwcError: EINVAL, it was created without the flag; others as for `switch`.
+            ValueError: nobody knows the name or number.
+        """
+        self._trap({number_of(call) for call in calls})
+
+    def allow_only(self, calls: Iterable[int | str]) -> None:
+        """Have all system calls of the lwC refused but these; see `refuse`.
+
+        A program in Python makes many calls that one does not see: for memory (``mmap``,
+        ``munmap``, ``brk``), time, locks (``futex``), and ``ioctl`` to switch.
+
+        Raises:
+            LwcError, ValueError: as `refuse`.
+        """
+        self._trap({*range(NUMBERS)} - {number_of(call) for call in calls})
+
+    def _trap(self, refused: set[int]) -> None:
+        mode = _door.TRAP_SOME
+        if not refused:
+            mode = _door.TRAP_NONE
+        elif len(refused) == NUMBERS:
+            mode = _door.TRAP_ALL
+        _door.trap(current_door().fd, self.fd, mode, bitmap(refused))
 
     def __enter__(self) -> Context:
         return self

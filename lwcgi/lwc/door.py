@@ -19,12 +19,16 @@ DEVICE = "/dev/lwc"
 
 
 class Feature(enum.IntFlag):
-    """Calls of the second step that a module may have (``LWC_FEATURE_*``)."""
+    """What a module may have beyond the first calls (``LWC_FEATURE_*``).
+
+    ``THREADS``, to take other threads along, is for programs in C: see `create`.
+    """
 
     OVERLAY = _door.FEATURE_OVERLAY
     RESTRICT = _door.FEATURE_RESTRICT
     SYSCALL = _door.FEATURE_SYSCALL
     TRAP = _door.FEATURE_TRAP
+    THREADS = _door.FEATURE_THREADS
 
 
 class Door:

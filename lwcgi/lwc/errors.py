@@ -41,7 +41,7 @@ class ForeignContext(LwcError):
 
 
 class NotGranted(LwcError):
-    """EACCES: the right was not granted to the lwC that runs."""
+    """EACCES: the right was not granted to the lwC that runs, or the name does not allow it."""
 
 
 class ContextBusy(LwcError):
@@ -49,7 +49,7 @@ class ContextBusy(LwcError):
 
 
 class FrozenContext(LwcError):
-    """EROFS: a snapshot cannot be entered."""
+    """EROFS: a snapshot cannot be entered or changed."""
 
 
 class NotSupported(LwcError):
@@ -149,8 +149,60 @@ _OF_CALL: dict[tuple[str, int], tuple[str, str]] = {
         "close it and clone a new one",
     ),
     ("grant", errno.EACCES): (
-        "only the target itself and its creator may grant others to enter it",
+        "only the target itself and its creator may grant rights on it",
         "switch to one of them and grant there",
+    ),
+    ("overlay", errno.EINVAL): (
+        "a specification is not valid here",
+        "SELF takes UNMAP, and COPY of credentials; others COPY and SHARE, not of the stack",
+    ),
+    ("overlay", errno.EACCES): (
+        "this lwC may not reach that one, or not through this name",
+        "create with may_access, grant Right.ACCESS, or take a name that is less restricted",
+    ),
+    ("overlay", errno.EROFS): (
+        "the memory of a snapshot cannot be shared",
+        "copy it (Action.COPY)",
+    ),
+    ("overlay", errno.EMFILE): (
+        "a descriptor is beyond what this process may open",
+        "raise RLIMIT_NOFILE, or name fewer",
+    ),
+    ("overlay", errno.EPERM): (
+        "the lwC is another thread's, or a tracer has not the rights to follow",
+        "use it in the thread that made it; trace with CAP_SYS_PTRACE",
+    ),
+    ("restrict", errno.EINVAL): (
+        "a specification is not valid here, or this is SELF or ROOT",
+        "say what remains allowed with COPY or SHARE",
+    ),
+    ("restrict", errno.EACCES): (
+        "this name does not allow so much",
+        "narrow it to a part of what it allows",
+    ),
+    ("syscall", errno.EINVAL): ("no kinds of resources, or unknown ones", "name a Kind"),
+    ("syscall", errno.ENOSYS): (
+        "the module does not make this call for another lwC, or lacks the feature",
+        "docs/lwc.md lists those it makes; see Door.features",
+    ),
+    ("syscall", errno.EACCES): (
+        "this lwC may not reach that one, or not through this name, or may not make this call",
+        "create with may_access, grant Right.ACCESS, or take a name that is less restricted",
+    ),
+    ("syscall", errno.EBUSY): ("the target is the lwC that runs", "make the call itself"),
+    ("syscall", errno.EROFS): ("the lwC is a snapshot", "name a clone of it"),
+    ("syscall", errno.EOPNOTSUPP): (
+        "this thread has a seccomp filter, which would not see the call, or io_uring",
+        "refuse system calls by Flag.TRAP_SYSCALLS instead",
+    ),
+    ("syscall", errno.EINTR): ("a signal came first", "make the call again"),
+    ("trap", errno.EINVAL): (
+        "the lwC was created without Flag.TRAP_SYSCALLS, or the mode is unknown",
+        "create it with the flag",
+    ),
+    ("trap", errno.EACCES): (
+        "only the creator of an lwC may say which system calls of it are refused",
+        "switch to that one and say it there",
     ),
     ("switch", errno.EPERM): (
         "the lwC is another thread's, or a tracer has not the rights to follow into it",
@@ -167,7 +219,8 @@ def from_errno(call: str, number: int) -> LwcError:
     """Return the error that says why a call was refused.
 
     Parameters:
-        call: ``create``, ``switch``, ``clone``, ``reset``, ``grant``, ``info`` or ``abi``.
+        call: ``create``, ``switch``, ``clone``, ``reset``, ``grant``, ``info``, ``overlay``,
+            ``restrict``, ``syscall``, ``trap`` or ``abi``.
         number: the errno.
     """
     cause, remedy = _OF_CALL.get((call, number)) or _REASONS.get(number, (os.strerror(number), ""))

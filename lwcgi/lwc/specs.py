@@ -41,8 +41,8 @@ class Flag(enum.IntFlag):
 
     ``MAY_RETURN``: enter its creator. ``SAME_RIGHTS``: enter whatever its creator may by grant or
     as a way back. ``SUSPEND_ONLY``: never run, and be cloned. ``SHARE_SIGNALS``: be reached by
-    signals it did not cause; without it they are blocked at its start. ``TRAP_SYSCALLS``: needs
-    `Feature.TRAP`.
+    signals it did not cause; without it they are blocked at its start. ``TRAP_SYSCALLS``: have its
+    system calls refused, all of them until `Context.refuse` or `Context.allow_only` says otherwise.
     """
 
     MAY_RETURN = _door.MAY_RETURN
@@ -63,38 +63,45 @@ class Spec:
         action: what becomes of them.
         start: the first address or descriptor.
         end: the one after the last; `ALL` for no end.
+        may_access: the new lwC may reach these resources of its creator later (`overlay`,
+            `syscall`). Only for `create`.
     """
 
     kind: Kind
     action: Action
     start: int = 0
     end: int = ALL
+    may_access: bool = False
 
     @classmethod
-    def memory(cls, start: int, end: int, action: Action) -> Spec:
+    def memory(cls, start: int, end: int, action: Action, *, may_access: bool = False) -> Spec:
         """Return one for memory between two addresses, multiples of the page size."""
-        return cls(Kind.MEMORY, action, start, end)
+        return cls(Kind.MEMORY, action, start, end, may_access)
 
     @classmethod
-    def mapping(cls, mapping: mmap.mmap, action: Action) -> Spec:
+    def mapping(cls, mapping: mmap.mmap, action: Action, *, may_access: bool = False) -> Spec:
         """Return one for all pages of a mapping that can be written.
 
         Raises:
             TypeError: it is a read-only one.
         """
         start = _door.address(mapping)
-        return cls.memory(start, start + -(-len(mapping) // _door.PAGE) * _door.PAGE, action)
+        end = start + -(-len(mapping) // _door.PAGE) * _door.PAGE
+        return cls.memory(start, end, action, may_access=may_access)
 
     @classmethod
-    def files(cls, first: int, last_plus_one: int, action: Action) -> Spec:
+    def files(
+        cls, first: int, last_plus_one: int, action: Action, *, may_access: bool = False
+    ) -> Spec:
         """Return one for descriptors; they can be shared only all together."""
-        return cls(Kind.FILES, action, first, last_plus_one)
+        return cls(Kind.FILES, action, first, last_plus_one, may_access)
 
     @classmethod
-    def credentials(cls, action: Action) -> Spec:
+    def credentials(cls, action: Action, *, may_access: bool = False) -> Spec:
         """Return one for the credentials, which can be copied or shared."""
-        return cls(Kind.CREDENTIALS, action)
+        return cls(Kind.CREDENTIALS, action, may_access=may_access)
 
     def words(self) -> tuple[int, int, int, int]:
         """Return the fields of ``struct lwc_spec``, in order."""
-        return (self.kind, self.action, self.start, self.end)
+        action = self.action | (_door.MAY_ACCESS if self.may_access else 0)
+        return (self.kind, action, self.start, self.end)

@@ -47,6 +47,7 @@ def test_sizes_are_those_of_the_contract() -> None:
         "lwc_restrict": 24,
         "lwc_syscall": 72,
         "lwc_trap": 16,
+        "lwc_safepoint": 88,
     }
     stated = re.findall(r"^LWC_ASSERT_SIZE\((\w+), (\d+)\);", HEADER, re.MULTILINE)
     assert {name: int(size) for name, size in stated} == sizes
@@ -71,7 +72,8 @@ def test_numbers_are_those_of_the_header() -> None:
     assert list(lwc.Action) == [0, 1, 2]
     assert [flag.value for flag in lwc.Flag] == [1, 2, 4, 8, 16]
     assert [state.value for state in lwc.State] == [1, 2, 4, 8, 16]
-    assert [feature.value for feature in lwc.Feature] == [1, 2, 4, 8]
+    assert [feature.value for feature in lwc.Feature] == [1, 2, 4, 8, 16]
+    assert [right.value for right in lwc.Right] == [1, 256]
     assert lwc.ALL == 2**64 - 1
     assert (lwc.SELF.fd, lwc.ROOT.fd) == (-10, -11)
     assert lwc.MAX_ARGS == 8
@@ -95,6 +97,7 @@ def test_specifications_are_packed_as_the_contract_says() -> None:
         lwc.Spec.files(3, 10, lwc.Action.UNMAP),
         lwc.Spec.credentials(lwc.Action.SHARE),
         lwc.Spec.files(0, lwc.ALL, lwc.Action.COPY),
+        lwc.Spec.files(0, lwc.ALL, lwc.Action.UNMAP, may_access=True),
     ]
     packed = _door.pack([spec.words() for spec in specs])
     expected = """
@@ -102,6 +105,7 @@ def test_specifications_are_packed_as_the_contract_says() -> None:
         02 00 00 00  02 00 00 00  03 00 00 00 00 00 00 00  0a 00 00 00 00 00 00 00
         03 00 00 00  01 00 00 00  00 00 00 00 00 00 00 00  ff ff ff ff ff ff ff ff
         02 00 00 00  00 00 00 00  00 00 00 00 00 00 00 00  ff ff ff ff ff ff ff ff
+        02 00 00 00  02 01 00 00  00 00 00 00 00 00 00 00  ff ff ff ff ff ff ff ff
     """
     assert bytes(_lwc.ffi.buffer(packed)) == bytes.fromhex(expected)
 
@@ -229,6 +233,7 @@ KINDS = {
     errno.ENOSYS: lwc.NotInModule,
 }
 CALLS = ("abi", "create", "switch", "clone", "reset", "grant", "info")
+CALLS += ("overlay", "restrict", "syscall", "trap")
 # Every name of an errno in the header.
 NAMED = sorted({name for name in re.findall(r"\bE[A-Z]+\b", HEADER) if hasattr(errno, name)})
 

@@ -27,6 +27,7 @@ FEATURE_OVERLAY: int = lib.LWC_FEATURE_OVERLAY
 FEATURE_RESTRICT: int = lib.LWC_FEATURE_RESTRICT
 FEATURE_SYSCALL: int = lib.LWC_FEATURE_SYSCALL
 FEATURE_TRAP: int = lib.LWC_FEATURE_TRAP
+FEATURE_THREADS: int = lib.LWC_FEATURE_THREADS
 
 MEMORY: int = lib.LWC_MEMORY
 FILES: int = lib.LWC_FILES
@@ -36,13 +37,21 @@ COPY: int = lib.LWC_COPY
 SHARE: int = lib.LWC_SHARE
 UNMAP: int = lib.LWC_UNMAP
 
+MAY_ACCESS: int = lib.LWC_MAY_ACCESS
+
 MAY_RETURN: int = lib.LWC_MAY_RETURN
 SAME_RIGHTS: int = lib.LWC_SAME_RIGHTS
 SUSPEND_ONLY: int = lib.LWC_SUSPEND_ONLY
 SHARE_SIGNALS: int = lib.LWC_SHARE_SIGNALS
 TRAP_SYSCALLS: int = lib.LWC_TRAP_SYSCALLS
+WITH_THREADS: int = lib.LWC_WITH_THREADS
+
+CREATED: int = lib.LWC_CREATED
+ENTERED: int = lib.LWC_ENTERED
+TRAPPED: int = lib.LWC_TRAPPED
 
 DISCARD: int = lib.LWC_DISCARD
+BY_TRAP: int = lib.LWC_BY_TRAP
 MAY_ENTER: int = lib.LWC_MAY_ENTER
 
 IS_RUNNING: int = lib.LWC_IS_RUNNING
@@ -50,6 +59,18 @@ IS_ROOT: int = lib.LWC_IS_ROOT
 IS_SNAPSHOT: int = lib.LWC_IS_SNAPSHOT
 IS_WORKER: int = lib.LWC_IS_WORKER
 IS_ENTERED: int = lib.LWC_IS_ENTERED
+
+RESTRICT_COPY: int = lib.LWC_RESTRICT_COPY
+
+TRAP_NONE: int = lib.LWC_TRAP_NONE
+TRAP_ALL: int = lib.LWC_TRAP_ALL
+TRAP_SOME: int = lib.LWC_TRAP_SOME
+TRAP_CALLS = 512  # bits of LWC_TRAP_SOME
+
+TRAP_COMPAT: int = lib.LWC_TRAP_COMPAT
+TRAP_AGAIN: int = lib.LWC_TRAP_AGAIN
+
+Specs = Sequence[tuple[int, int, int, int]]
 
 
 def abi(door: int) -> tuple[int, int]:
@@ -59,13 +80,11 @@ def abi(door: int) -> tuple[int, int]:
     return said.abi, said.features
 
 
-def create(
-    door: int, flags: int, specs: Sequence[tuple[int, int, int, int]]
-) -> tuple[bool, int, int, tuple[int, ...]]:
+def create(door: int, flags: int, specs: Specs) -> tuple[int, int, int, tuple[int, ...]]:
     """Make an lwC (``LWC_IOC_CREATE``), between the hooks of a fork.
 
     Returns:
-        Whether this is the new lwC; the descriptor; and in the new one its caller and words.
+        The event; the descriptor; and in the new one its caller and words.
     """
     packed = pack(specs)
     new = ffi.new("struct lwc_create *")
@@ -73,10 +92,10 @@ def create(
     new.nspecs = len(specs)
     new.specs = int(ffi.cast("uintptr_t", packed))
     _check("create", lib.door_create(door, new))
-    return new.event == lib.LWC_ENTERED, new.fd, new.caller, tuple(new.args[0 : new.nargs])
+    return new.event, new.fd, new.caller, tuple(new.args[0 : new.nargs])
 
 
-def pack(specs: Sequence[tuple[int, int, int, int]]) -> Any:
+def pack(specs: Specs) -> Any:
     """Return specifications as an array of ``struct lwc_spec``.
 
     Raises:
@@ -85,15 +104,17 @@ def pack(specs: Sequence[tuple[int, int, int, int]]) -> Any:
     return ffi.new("struct lwc_spec[]", list(specs))
 
 
-def switch(door: int, target: int, flags: int, args: Sequence[int]) -> tuple[int, tuple[int, ...]]:
-    """Enter another lwC (``LWC_IOC_SWITCH``); return the caller and its words when back."""
+def switch(
+    door: int, target: int, flags: int, args: Sequence[int]
+) -> tuple[int, int, tuple[int, ...]]:
+    """Enter another lwC (``LWC_IOC_SWITCH``); return flags, caller and its words when back."""
     words = ffi.new("struct lwc_switch *")
     words.target = target
     words.flags = flags
     words.nargs = len(args)
     words.args[0 : len(args)] = args
     _call(door, "switch", lib.LWC_IOC_SWITCH, words)
-    return words.caller, tuple(words.args[0 : words.nargs])
+    return words.flags, words.caller, tuple(words.args[0 : words.nargs])
 
 
 def clone(door: int, snapshot: int) -> int:
@@ -112,7 +133,7 @@ def reset(door: int, worker: int) -> tuple[int, int, int, int]:
 
 
 def grant(door: int, target: int, holder: int, rights: int) -> None:
-    """Give or take back the right to enter (``LWC_IOC_GRANT``)."""
+    """Say what one lwC may do to another (``LWC_IOC_GRANT``)."""
     words = {"target": target, "holder": holder, "rights": rights}
     _call(door, "grant", lib.LWC_IOC_GRANT, ffi.new("struct lwc_grant *", words))
 
@@ -133,13 +154,48 @@ def info(door: int, fd: int) -> tuple[int, int, int, int, int, int, int, int]:
     )
 
 
-def address(mapping: mmap.mmap) -> int:
-    """Return where a mapping begins.
+def overlay(door: int, source: int, specs: Specs) -> None:
+    """Map resources of another lwC (``LWC_IOC_OVERLAY``)."""
+    packed = pack(specs)
+    words = ffi.new("struct lwc_overlay *", {"source": source, "nspecs": len(specs)})
+    words.specs = int(ffi.cast("uintptr_t", packed))
+    _call(door, "overlay", lib.LWC_IOC_OVERLAY, words)
+
+
+def restrict(door: int, fd: int, flags: int, specs: Specs) -> int:
+    """Narrow the mask of a descriptor (``LWC_IOC_RESTRICT``); return the new one, or FD_NONE."""
+    packed = pack(specs)
+    words = ffi.new("struct lwc_restrict *", {"fd": fd, "flags": flags, "nspecs": len(specs)})
+    words.specs = int(ffi.cast("uintptr_t", packed))
+    _call(door, "restrict", lib.LWC_IOC_RESTRICT, words)
+    restricted: int = words.restricted
+    return restricted
+
+
+def syscall(door: int, target: int, mask: int, nr: int, args: Sequence[int]) -> int:
+    """Perform a system call as another lwC (``LWC_IOC_SYSCALL``); return its result as it is."""
+    words = ffi.new("struct lwc_syscall *", {"target": target, "mask": mask, "nr": nr})
+    words.args[0 : len(args)] = args
+    _call(door, "syscall", lib.LWC_IOC_SYSCALL, words)
+    result: int = words.result
+    return result
+
+
+def trap(door: int, fd: int, mode: int, calls: bytes) -> None:
+    """Say which system calls of an lwC are refused (``LWC_IOC_TRAP``); *calls* are 64 bytes."""
+    held = ffi.from_buffer(calls)
+    words = ffi.new("struct lwc_trap *", {"fd": fd, "mode": mode})
+    words.calls = int(ffi.cast("uintptr_t", held))
+    _call(door, "trap", lib.LWC_IOC_TRAP, words)
+
+
+def address(buffer: mmap.mmap | memoryview, *, writable: bool = True) -> int:
+    """Return where a mapping or another buffer begins.
 
     Raises:
-        TypeError: it is a read-only one.
+        TypeError: it is a read-only one, and *writable* asks for more.
     """
-    pointer = ffi.from_buffer(mapping, require_writable=True)
+    pointer = ffi.from_buffer(buffer, require_writable=writable)
     return int(ffi.cast("uintptr_t", pointer))
 
 

@@ -22,7 +22,7 @@ int door_create(int door, struct lwc_create *create)
 
     PyOS_BeforeFork();
     ret = door_call(door, LWC_IOC_CREATE, create);
-    if (ret == 0 && create->event == LWC_ENTERED)
+    if (ret == 0 && create->event != LWC_CREATED)
         PyOS_AfterFork_Child();
     else
         PyOS_AfterFork_Parent();
