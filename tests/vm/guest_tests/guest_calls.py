@@ -285,10 +285,11 @@ def test_wrong_specifications() -> None:
 
 
 @program
-def test_a_missing_feature() -> None:
-    """A flag whose feature this module lacks is refused as such."""
-    assert lwc.Feature.TRAP not in lwc.current_door().features
-    refused(lwc.NotInModule, lambda: lwc.create(flags=lwc.Flag.TRAP_SYSCALLS))
+def test_threads_are_not_taken_along() -> None:
+    """The flag for C is refused with the reason, before the call."""
+    with pytest.raises(ValueError, match="fork hooks"):
+        lwc.create(flags=lwc.Flag(1 << 5))
+    assert refused(lwc.LwcError, lwc.SELF.info).errno == errno.EBADF
 
 
 @program
