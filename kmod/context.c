@@ -16,16 +16,29 @@ atomic_t lwc_live_contexts;
 unsigned int lwc_max_contexts = 4096;
 unsigned long lwc_max_bytes = 1UL << 42;
 
-static struct lwc_name *name_alloc(struct lwc *lwc)
+static struct lwc_name *name_alloc(struct lwc *lwc, unsigned int owners)
 {
-    struct lwc_name *name = kmalloc(sizeof(*name), GFP_KERNEL_ACCOUNT);
+    struct lwc_name *name = kzalloc(struct_size(name, owners, owners), GFP_KERNEL_ACCOUNT);
 
     if (name) {
         refcount_set(&name->users, 1);
-        name->owner = lwc->group->task;
-        name->lwc = lwc;
+        spin_lock_init(&name->lock);
+        name->count = owners;
+        name->owners[0].task = lwc->group->task;
+        name->owners[0].lwc = lwc;
     }
     return name;
+}
+
+/* NULL where the thread has no state in the lwC. */
+struct lwc_owner *lwc_name_owner(struct lwc_name *name, const struct task_struct *task)
+{
+    unsigned int i;
+
+    for (i = 0; i < name->count; i++)
+        if (READ_ONCE(name->owners[i].task) == task)
+            return &name->owners[i];
+    return NULL;
 }
 
 void lwc_name_put(struct lwc_name *name)
@@ -34,7 +47,8 @@ void lwc_name_put(struct lwc_name *name)
         kfree(name);
 }
 
-struct lwc *lwc_alloc(struct lwc_group *group)
+/* Of so many threads, the calling one first; 0: of one at a safe point, it gets a name later. */
+struct lwc *lwc_alloc(struct lwc_group *group, unsigned int owners)
 {
     static atomic64_t last_id;
     struct lwc *lwc = kzalloc(sizeof(*lwc), GFP_KERNEL_ACCOUNT);
@@ -45,9 +59,9 @@ struct lwc *lwc_alloc(struct lwc_group *group)
     lwc->id = atomic64_inc_return(&last_id);
     lwc->last_caller_fd = -1;
     xa_init_flags(&lwc->granted, XA_FLAGS_ACCOUNT);
-    lwc->name = name_alloc(lwc);
+    lwc->name = owners ? name_alloc(lwc, owners) : NULL;
     lwc->creds = lwc_creds_alloc();
-    if (!lwc->name || !lwc->creds || lwc_cpu_alloc(&lwc->cpu)) {
+    if ((owners && !lwc->name) || !lwc->creds || lwc_cpu_alloc(&lwc->cpu)) {
         lwc_creds_put(lwc->creds);
         kfree(lwc->name);
         kfree(lwc);
@@ -89,23 +103,46 @@ static void leave_family(struct lwc *lwc)
         group->root = NULL;
 }
 
-/* Also of one that was made in part only. Not of the one that runs, unless its task is ending. */
-void lwc_destroy(struct lwc *lwc)
+void lwc_forget_rights(struct lwc *lwc)
 {
-    struct lwc_group *group = lwc->group;
     unsigned long id;
     void *entry;
 
+    xa_for_each(&lwc->granted, id, entry) lwc->group->grants--;
+    xa_destroy(&lwc->granted);
+    forget_access(lwc);
+}
+
+/* From here on no other thread comes to it. */
+static void leave_name(struct lwc *lwc)
+{
+    struct lwc_owner *owner = lwc_name_owner(lwc->name, lwc->group->task);
+
+    spin_lock(&lwc->name->lock);
+    if (!leave_out("stale_on_close"))
+        WRITE_ONCE(owner->lwc, NULL);
+    /* Another thread may come to have this address. */
+    if (current->flags & PF_EXITING)
+        WRITE_ONCE(owner->task, NULL);
+    spin_unlock(&lwc->name->lock);
+    lwc_name_put(lwc->name);
+}
+
+/*
+ * What the calling thread has of an lwC goes. Also of one that was made in part only. Not of the
+ * one that runs, unless the thread is ending.
+ */
+void lwc_drop(struct lwc *lwc)
+{
+    struct lwc_group *group = lwc->group;
+
     list_del(&lwc->list);
     group->count--;
-    xa_for_each(&lwc->granted, id, entry) group->grants--;
-    xa_destroy(&lwc->granted);
+    lwc_forget_rights(lwc);
     if (!group->ending)
         leave_family(lwc);
-    if (!leave_out("stale_on_close"))
-        WRITE_ONCE(lwc->name->lwc, NULL);
-    lwc_name_put(lwc->name);
-    forget_access(lwc);
+    if (lwc->name)
+        leave_name(lwc);
     lwc_filter_put(lwc->filter);
 
     lwc_dirty_free(lwc->dirty);

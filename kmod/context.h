@@ -2,6 +2,10 @@
 /*
  * Light-weight contexts and the thread they belong to.
  *
+ * A struct lwc is what one thread has of an lwC. Of one with several threads there is one for each,
+ * in that thread's own group: they have the same name and id, a reference each to the same memory
+ * and table, and all else for themselves.
+ *
  * Ownership. The memory, the descriptors and the credentials of the lwC that runs are the task's,
  * as everywhere in the kernel; those of the others are held by their struct lwc. A switch moves the
  * references and counts nothing, so that a table of descriptors keeps a single user.
@@ -10,9 +14,12 @@
  * would keep each other alive. A descriptor therefore holds a struct lwc_name only, in which the
  * lwC is struck out when it is destroyed.
  *
- * Locking. A group is used by its own task alone, so it has no lock. Two things are reached by
- * others: the table of groups (groups_lock), and a worker's log of changed pages, which mmu
- * notifiers write (its own lock). A name's lwC is only looked at by its owner.
+ * Locking. A group is used by its own task alone, and needs no lock. These are reached by others:
+ * the table of groups (groups_lock); a worker's log of changed pages, which mmu notifiers write
+ * (its own lock); the owners in a name (its lock; each reads its own without); and, where another
+ * thread destroys an lwC, the memory and the table that are parked in it (the group's lock, unless
+ * the group's thread is between lwc_group_begin() and lwc_group_rest(): then they are left to it).
+ * The lock of a name is taken before that of a group.
  */
 #ifndef _LWC_CONTEXT_H
 #define _LWC_CONTEXT_H
@@ -37,11 +44,19 @@ struct lwc_creds {
     const struct cred *parked;
 };
 
+/* A thread that has a state in an lwC. */
+struct lwc_owner {
+    const struct task_struct *task; /* compared, never followed; NULL once it has ended */
+    struct lwc *lwc;                /* NULL once destroyed */
+};
+
 /* What a descriptor names. */
 struct lwc_name {
     refcount_t users;
-    const struct task_struct *owner; /* compared, never followed */
-    struct lwc *lwc;                 /* NULL once destroyed */
+    spinlock_t lock;
+    bool destroyed; /* one of several owners did it; the others have still to drop theirs */
+    unsigned int count;
+    struct lwc_owner owners[];
 };
 
 /* By which call an lwC left user space, or was made. */
@@ -49,6 +64,7 @@ enum lwc_left_by {
     LWC_LEFT_BY_CREATE,
     LWC_LEFT_BY_SWITCH,
     LWC_LEFT_BY_TRAP,
+    LWC_LEFT_BY_SAFEPOINT,
 };
 
 /* What is written where when it is entered again. */
@@ -61,7 +77,7 @@ struct lwc_entry {
 struct lwc {
     struct list_head list; /* group->lwcs */
     struct lwc_group *group;
-    struct lwc_name *name;
+    struct lwc_name *name; /* NULL at a safe point, before it is of an lwC */
     u64 id;
     u32 flags; /* of LWC_IOC_CREATE */
     bool entered;
@@ -98,6 +114,12 @@ struct lwc_group {
     struct lwc_refusal refusal;
     bool quiet; /* descriptors are closed by us, not by the user */
     bool ending;
+    bool shared; /* has had lwCs of several threads */
+    spinlock_t lock;
+    bool busy;    /* what is parked is left to the thread */
+    bool doomed;  /* others have destroyed lwCs of it */
+    bool reaping; /* `reap` is queued */
+    struct callback_head reap;
     struct callback_head end;
     refcount_t users; /* the task, and task work that is queued */
     struct rcu_head rcu;
@@ -108,16 +130,23 @@ struct lwc_group *lwc_group_get(void);
 void lwc_group_end(struct lwc_group *group);
 void lwc_group_put(struct lwc_group *group);
 
-struct lwc *lwc_alloc(struct lwc_group *group);
+struct lwc *lwc_alloc(struct lwc_group *group, unsigned int owners);
+void lwc_drop(struct lwc *lwc);
 void lwc_destroy(struct lwc *lwc);
+bool lwc_is_doomed(const struct lwc *lwc);
+void lwc_group_begin(struct lwc_group *group);
+void lwc_group_rest(struct lwc_group *group);
+void lwc_reap_by_task_work(struct callback_head *work);
 
 bool lwc_may_enter(const struct lwc *holder, const struct lwc *target);
 bool lwc_may_access(const struct lwc *holder, const struct lwc *target);
 int lwc_grant(struct lwc *holder, struct lwc *target, u32 rights);
 int lwc_copy_rights(struct lwc *to, const struct lwc *from);
+void lwc_forget_rights(struct lwc *lwc);
 int lwc_within_limits(struct lwc_group *group, const struct mm_struct *more);
 u64 lwc_group_pages(const struct lwc_group *group);
 
+struct lwc_owner *lwc_name_owner(struct lwc_name *name, const struct task_struct *task);
 void lwc_name_put(struct lwc_name *name);
 
 extern atomic_t lwc_live_contexts;

@@ -15,6 +15,7 @@
 
 #include "cpu.h"
 #include "mutations.h"
+#include "series.h"
 #include "symbols.h"
 
 /* 0, or -EOPNOTSUPP: the calling thread has state that could not be carried over. */
@@ -95,6 +96,36 @@ static bool has_pkru(void)
     return cpu_feature_enabled(X86_FEATURE_OSPKE);
 }
 
+/* Where in its memory the kernel writes for a thread: when it ends, or while it runs. */
+static void save_addresses(struct lwc_cpu *cpu)
+{
+    cpu->clear_child_tid = current->clear_child_tid;
+    cpu->robust_list = current->robust_list;
+#ifdef CONFIG_COMPAT
+    cpu->compat_robust_list = current->compat_robust_list;
+#endif
+    cpu->rseq = current->rseq;
+    cpu->rseq_length = lwc_rseq_length(current);
+    cpu->rseq_signature = current->rseq_sig;
+}
+
+static void load_addresses(const struct lwc_cpu *cpu)
+{
+    if (!leave_out("switch_tid"))
+        current->clear_child_tid = cpu->clear_child_tid;
+    if (!leave_out("switch_robust")) {
+        current->robust_list = cpu->robust_list;
+#ifdef CONFIG_COMPAT
+        current->compat_robust_list = cpu->compat_robust_list;
+#endif
+    }
+    if (!leave_out("switch_rseq_area")) {
+        current->rseq = cpu->rseq;
+        lwc_set_rseq_length(current, cpu->rseq_length);
+        current->rseq_sig = cpu->rseq_signature;
+    }
+}
+
 void lwc_cpu_save(struct lwc_cpu *cpu)
 {
     cpu->regs = *current_pt_regs();
@@ -112,6 +143,7 @@ void lwc_cpu_save(struct lwc_cpu *cpu)
     cpu->stack = current->sas_ss_sp;
     cpu->stack_size = current->sas_ss_size;
     cpu->stack_flags = current->sas_ss_flags;
+    save_addresses(cpu);
 }
 
 void lwc_cpu_load(const struct lwc_cpu *cpu)
@@ -134,6 +166,7 @@ void lwc_cpu_load(const struct lwc_cpu *cpu)
         current->sas_ss_size = cpu->stack_size;
         current->sas_ss_flags = cpu->stack_flags;
     }
+    load_addresses(cpu);
     /* The resumed copy's rseq area tells a processor of the past. */
     if (!leave_out("switch_rseq")) {
         preempt_disable();
@@ -168,6 +201,14 @@ void lwc_cpu_reset(struct lwc_cpu *to, const struct lwc_cpu *from)
         to->stack = from->stack;
         to->stack_size = from->stack_size;
         to->stack_flags = from->stack_flags;
+    }
+    if (!leave_out("reset_addresses")) {
+        to->clear_child_tid = from->clear_child_tid;
+        to->robust_list = from->robust_list;
+        to->compat_robust_list = from->compat_robust_list;
+        to->rseq = from->rseq;
+        to->rseq_length = from->rseq_length;
+        to->rseq_signature = from->rseq_signature;
     }
     if (!leave_out("reset_fpu"))
         memcpy(to->xstate, from->xstate, xstate_size());

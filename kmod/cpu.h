@@ -5,7 +5,9 @@
 #ifndef _LWC_CPU_H
 #define _LWC_CPU_H
 
+#include <linux/futex.h>
 #include <linux/ptrace.h>
+#include <linux/rseq.h>
 #include <linux/signal_types.h>
 
 struct lwc_cpu {
@@ -17,6 +19,12 @@ struct lwc_cpu {
     unsigned long stack; /* alternate signal stack */
     size_t stack_size;
     unsigned int stack_flags;
+    int __user *clear_child_tid;
+    struct robust_list_head __user *robust_list;
+    struct compat_robust_list_head __user *compat_robust_list;
+    struct rseq __user *rseq;
+    u32 rseq_length;
+    u32 rseq_signature;
     void *xstate; /* as large as the task's */
 };
 

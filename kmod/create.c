@@ -66,16 +66,20 @@ static int fill(struct lwc *lwc, const struct lwc_specs *specs)
     return err;
 }
 
-/* A copy of the lwC that runs. When it is entered it returns from the call that is being made. */
+/*
+ * A copy of the lwC that runs, with room for so many other threads. When it is entered it returns
+ * from the call that is being made.
+ */
 struct lwc *lwc_create_from_current(struct lwc_group *group, u32 flags,
-                                    const struct lwc_specs *specs, void __user *result)
+                                    const struct lwc_specs *specs, void __user *result,
+                                    unsigned int others)
 {
     int err = lwc_within_limits(group, current->mm);
     struct lwc *lwc;
 
     if (err)
         return ERR_PTR(err);
-    lwc = lwc_alloc(group);
+    lwc = lwc_alloc(group, 1 + others);
     if (!lwc)
         return ERR_PTR(-ENOMEM);
     lwc->flags = flags;
@@ -138,7 +142,7 @@ struct lwc *lwc_create_worker(struct lwc *snapshot)
 
     if (err)
         return ERR_PTR(err);
-    worker = lwc_alloc(group);
+    worker = lwc_alloc(group, 1);
     if (!worker)
         return ERR_PTR(-ENOMEM);
     worker->flags = snapshot->flags & ~LWC_SUSPEND_ONLY;

@@ -8,7 +8,8 @@ struct lwc_group;
 struct lwc_specs;
 
 struct lwc *lwc_create_from_current(struct lwc_group *group, u32 flags,
-                                    const struct lwc_specs *specs, void __user *result);
+                                    const struct lwc_specs *specs, void __user *result,
+                                    unsigned int others);
 struct lwc *lwc_create_worker(struct lwc *snapshot);
 
 #endif

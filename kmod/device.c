@@ -19,14 +19,17 @@
 #include "name.h"
 #include "overlay.h"
 #include "reset.h"
+#include "safepoint.h"
 #include "specs.h"
 #include "switch.h"
 #include "syscall.h"
 
 #define CREATE_FLAGS                                                                               \
-    (LWC_MAY_RETURN | LWC_SAME_RIGHTS | LWC_SUSPEND_ONLY | LWC_SHARE_SIGNALS | LWC_TRAP_SYSCALLS)
+    (LWC_MAY_RETURN | LWC_SAME_RIGHTS | LWC_SUSPEND_ONLY | LWC_SHARE_SIGNALS | LWC_TRAP_SYSCALLS | \
+     LWC_WITH_THREADS)
 #define FEATURES                                                                                   \
-    (LWC_FEATURE_OVERLAY | LWC_FEATURE_RESTRICT | LWC_FEATURE_SYSCALL | LWC_FEATURE_TRAP)
+    (LWC_FEATURE_OVERLAY | LWC_FEATURE_RESTRICT | LWC_FEATURE_SYSCALL | LWC_FEATURE_TRAP |         \
+     LWC_FEATURE_THREADS)
 
 static int call_abi(void __user *arg)
 {
@@ -35,7 +38,7 @@ static int call_abi(void __user *arg)
     return copy_to_user(arg, &abi, sizeof(abi)) ? -EFAULT : 0;
 }
 
-/* Gives a file a descriptor, and tells its number; or puts it. */
+/* Gives a file a descriptor, and tells its number, here too; or puts it. */
 static int install(struct file *file, s32 __user *to)
 {
     int fd = get_unused_fd_flags(O_CLOEXEC);
@@ -45,7 +48,7 @@ static int install(struct file *file, s32 __user *to)
         err = put_user(fd, to);
     if (!err) {
         fd_install(fd, file);
-        return 0;
+        return fd;
     }
     fput(file);
     if (fd >= 0)
@@ -53,18 +56,37 @@ static int install(struct file *file, s32 __user *to)
     return err;
 }
 
-/* A new lwC gets a descriptor, or goes. */
+/* A new lwC gets a descriptor, which is the result; or it goes. */
 static int publish(struct lwc *lwc, s32 __user *to)
 {
     struct lwc_specs *mask = lwc_mask_everything();
     struct file *file = mask ? lwc_name_open(lwc->name, mask) : ERR_PTR(-ENOMEM);
-    int err = PTR_ERR_OR_ZERO(file);
+    int fd = IS_ERR(file) ? PTR_ERR(file) : install(file, to);
 
-    if (!err)
-        err = install(file, to);
-    if (err)
+    if (fd < 0)
         lwc_destroy(lwc);
-    return err;
+    return fd;
+}
+
+/* With the threads, as whose creator the calling one goes on. */
+static int create_and_publish(struct lwc_group *group, const struct lwc_create *wanted,
+                              const struct lwc_specs *specs, struct lwc_create __user *arg,
+                              struct list_head *threads, unsigned int count)
+{
+    struct lwc *lwc = lwc_create_from_current(group, wanted->flags, specs, arg, count);
+    int fd;
+
+    if (IS_ERR(lwc))
+        return PTR_ERR(lwc);
+    fd = lwc_safepoint_prepare(threads, lwc, specs);
+    if (fd) {
+        lwc_destroy(lwc);
+        return fd;
+    }
+    fd = publish(lwc, &arg->fd);
+    if (fd >= 0)
+        lwc_safepoint_finish(threads, lwc, specs, fd);
+    return fd;
 }
 
 static int create(const struct lwc_create *wanted, const struct lwc_specs *specs,
@@ -72,21 +94,25 @@ static int create(const struct lwc_create *wanted, const struct lwc_specs *specs
 {
     struct lwc_create result;
     struct lwc_group *group;
-    struct lwc *lwc;
-    int err = lwc_cpu_supported();
+    LIST_HEAD(threads);
+    int count = 0, err = lwc_cpu_supported();
 
     if (err)
         return err;
     group = lwc_group_get();
     if (IS_ERR(group))
         return PTR_ERR(group);
-    lwc = lwc_create_from_current(group, wanted->flags, specs, arg);
-    if (IS_ERR(lwc))
-        return PTR_ERR(lwc);
-    err = publish(lwc, &arg->fd);
-    if (err)
+    if (wanted->flags & LWC_WITH_THREADS)
+        count = lwc_safepoint_take(&threads, specs, wanted->nargs);
+    if (count < 0)
+        return count;
+    err = create_and_publish(group, wanted, specs, arg, &threads, count);
+    if (err < 0) {
+        lwc_safepoint_give_back(&threads);
         return err;
+    }
     memset(&result, 0, sizeof(result));
+    result.nargs = count;
     result.caller = LWC_FD_NONE;
     result.event = LWC_CREATED;
     /* It was writable a moment ago; what can be unmapped meanwhile is the user's to lose. */
@@ -176,7 +202,8 @@ static int call_clone(struct lwc_clone __user *arg)
     if (!(snapshot->flags & LWC_SUSPEND_ONLY))
         return -EINVAL;
     worker = lwc_create_worker(snapshot);
-    return IS_ERR(worker) ? PTR_ERR(worker) : publish(worker, &arg->fd);
+    err = IS_ERR(worker) ? PTR_ERR(worker) : publish(worker, &arg->fd);
+    return min(err, 0);
 }
 
 static int call_reset(struct lwc_reset __user *arg)
@@ -320,7 +347,7 @@ static int restrict_copy(int fd, struct lwc_specs *mask, s32 __user *to)
     struct file *file;
     int err = lwc_name_open_restricted(fd, mask, &file);
 
-    return err ?: install(file, to);
+    return err ?: min(install(file, to), 0);
 }
 
 static int call_restrict(struct lwc_restrict __user *arg)
@@ -441,10 +468,31 @@ static int call_trap(const struct lwc_trap __user *arg)
 
 static int call_safepoint(struct lwc_safepoint __user *arg)
 {
-    return -ENOSYS;
+    struct lwc_safepoint result;
+    struct lwc_group *group;
+    int err;
+
+    if (copy_from_user(&result, arg, sizeof(result)))
+        return -EFAULT;
+    if (result.flags)
+        return -EINVAL;
+    err = lwc_cpu_supported();
+    if (err)
+        return err;
+    group = lwc_group_get();
+    if (IS_ERR(group))
+        return PTR_ERR(group);
+    err = lwc_safepoint_wait(group, arg);
+    if (err < 0)
+        return err;
+    memset(&result, 0, sizeof(result));
+    result.event = LWC_CREATED;
+    result.fd = err;
+    result.caller = LWC_FD_NONE;
+    return copy_to_user(arg, &result, sizeof(result)) ? -EFAULT : 0;
 }
 
-static long device_ioctl(struct file *file, unsigned int command, unsigned long address)
+static long call(unsigned int command, unsigned long address)
 {
     void __user *arg = (void __user *)address;
 
@@ -476,6 +524,14 @@ static long device_ioctl(struct file *file, unsigned int command, unsigned long 
     default:
         return -ENOTTY;
     }
+}
+
+static long device_ioctl(struct file *file, unsigned int command, unsigned long address)
+{
+    long answer = call(command, address);
+
+    lwc_group_rest(lwc_group_find());
+    return answer;
 }
 
 /* A 32-bit thread, or a 64-bit one by a 32-bit entry. */

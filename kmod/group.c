@@ -43,9 +43,11 @@ struct lwc_group *lwc_group_get(void)
     group->task = current;
     INIT_LIST_HEAD(&group->lwcs);
     refcount_set(&group->users, 1);
+    spin_lock_init(&group->lock);
     init_task_work(&group->end, end_by_task_work);
     lwc_refusal_init_work(&group->refusal);
-    group->root = group->running = lwc_alloc(group);
+    init_task_work(&group->reap, lwc_reap_by_task_work);
+    group->root = group->running = lwc_alloc(group, 1);
     if (!group->root) {
         kfree(group);
         return ERR_PTR(-ENOMEM);
@@ -78,7 +80,7 @@ void lwc_group_end(struct lwc_group *group)
     struct lwc *lwc, *next;
 
     group->quiet = true;
-    list_for_each_entry_safe(lwc, next, &group->lwcs, list) lwc_destroy(lwc);
+    list_for_each_entry_safe(lwc, next, &group->lwcs, list) lwc_drop(lwc);
     spin_lock(&groups_lock);
     hash_del_rcu(&group->node);
     spin_unlock(&groups_lock);

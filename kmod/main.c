@@ -7,6 +7,7 @@
 #include "device.h"
 #include "ending.h"
 #include "group.h"
+#include "leaving.h"
 #include "mutations.h"
 #include "symbols.h"
 
@@ -46,15 +47,22 @@ static int __init lwc_init(void)
     err = lwc_ending_init();
     if (err)
         return err;
-    err = lwc_device_init();
+    err = lwc_leaving_init();
     if (err)
-        lwc_ending_exit();
+        goto end_ending;
+    err = lwc_device_init();
+    if (!err)
+        return 0;
+    lwc_leaving_exit();
+end_ending:
+    lwc_ending_exit();
     return err;
 }
 
 static void __exit lwc_exit(void)
 {
     lwc_device_exit();
+    lwc_leaving_exit();
     lwc_ending_exit();
     lwc_group_exit();
     pr_info("unloaded, %d live objects\n",

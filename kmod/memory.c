@@ -287,6 +287,11 @@ void lwc_memory_switch(struct mm_struct *to)
     KERNEL(switch_mm_irqs_off)(from, to, current);
     local_irq_enable();
     lru_gen_use_mm(to);
+#ifdef CONFIG_MEMCG
+    /* Its owner may have ended while nobody was in it. */
+    if (!rcu_access_pointer(to->owner))
+        cmpxchg((struct task_struct **)&to->owner, NULL, current);
+#endif
     task_unlock(current);
     lwc_after_switch();
     /* membarrier(2) needs a barrier between the new memory and user space. */
@@ -386,10 +391,49 @@ struct mm_struct *lwc_memory_copy(struct mm_struct *from, const struct lwc_specs
     return mm;
 }
 
-/* Drops a memory no task of the group is in. */
+#ifdef CONFIG_MEMCG
+/*
+ * To a thread of this process that is in it. The kernel looks in other processes only, as all
+ * threads of one have the same memory elsewhere.
+ */
+static void pass_on_to_thread(struct mm_struct *mm)
+{
+    struct task_struct *thread;
+    bool done = false;
+
+    rcu_read_lock();
+    for_each_thread(current, thread)
+    {
+        if (thread == current || READ_ONCE(thread->mm) != mm)
+            continue;
+        /* A memory does not change while it is locked; an exit looks for another owner after. */
+        task_lock(thread);
+        done = thread->mm == mm;
+        if (done)
+            WRITE_ONCE(mm->owner, thread);
+        task_unlock(thread);
+        if (done)
+            break;
+    }
+    rcu_read_unlock();
+}
+#endif
+
+/* Drops a memory no task of the group is in, as `task` would, of the same process. */
+void lwc_memory_put_for(struct mm_struct *mm, const struct task_struct *task)
+{
+#ifdef CONFIG_MEMCG
+    /* Others may hold on to it longer than the task, whose name it bears, exists. */
+    if (rcu_access_pointer(mm->owner) == task) {
+        WRITE_ONCE(mm->owner, current);
+        pass_on_to_thread(mm);
+    }
+    KERNEL(mm_update_next_owner)(mm);
+#endif
+    mmput(mm);
+}
+
 void lwc_memory_put(struct mm_struct *mm)
 {
-    /* Others may hold on to it longer than this task, whose name it bears, exists. */
-    KERNEL(mm_update_next_owner)(mm);
-    mmput(mm);
+    lwc_memory_put_for(mm, current);
 }

@@ -22,9 +22,12 @@ struct handle {
 /* Tables, and so handles, can be shared by threads. */
 static DEFINE_MUTEX(masks_lock);
 
-static bool is_mine(const struct lwc_name *name)
+/* The calling thread's entry in a name, or NULL. */
+static const struct lwc_owner *own(struct lwc_name *name)
 {
-    return name->owner == current || leave_out("owner_check");
+    const struct lwc_owner *owner = lwc_name_owner(name, current);
+
+    return owner || !leave_out("owner_check") ? owner : &name->owners[0];
 }
 
 static struct lwc_name *name_of(const struct file *file)
@@ -36,8 +39,8 @@ static struct lwc_name *name_of(const struct file *file)
  */
 static int name_flush(struct file *file, fl_owner_t table)
 {
-    struct lwc_name *name = name_of(file);
-    struct lwc *lwc = is_mine(name) ? name->lwc : NULL;
+    const struct lwc_owner *owner = own(name_of(file));
+    struct lwc *lwc = owner ? owner->lwc : NULL;
 
     if (!lwc || lwc->group->quiet || table != (fl_owner_t)current->files)
         return 0;
@@ -119,10 +122,11 @@ static struct file *file_of(int fd)
 static struct lwc *lwc_of(const struct file *file)
 {
     struct lwc_name *name = name_of(file);
+    const struct lwc_owner *owner = own(name);
 
-    if (!is_mine(name))
+    if (!owner)
         return ERR_PTR(-EPERM);
-    return name->lwc ?: ERR_PTR(-ESTALE);
+    return owner->lwc && !READ_ONCE(name->destroyed) ? owner->lwc : ERR_PTR(-ESTALE);
 }
 
 static bool is_well_known(int fd)
@@ -146,6 +150,8 @@ struct lwc *lwc_by_descriptor(struct lwc_group *group, int fd)
     struct file *file;
     struct lwc *lwc;
 
+    if (group)
+        lwc_group_begin(group);
     if (is_well_known(fd))
         return by_well_known(group, fd);
     file = file_of(fd);
@@ -173,6 +179,8 @@ struct lwc *lwc_by_descriptor_to_reach(struct lwc_group *group, int fd,
     struct file *file;
     struct lwc *lwc;
 
+    if (group)
+        lwc_group_begin(group);
     if (is_well_known(fd)) {
         lwc = by_well_known(group, fd);
         return IS_ERR(lwc) ? lwc : ERR_PTR(-EACCES);

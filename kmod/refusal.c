@@ -97,9 +97,11 @@ static void by_task_work(struct callback_head *work)
 
     /* Of a thread that ends nothing is left to be switched. */
     if (!(current->flags & PF_EXITING) && !group->ending) {
-        long result = group->refusal.answered ? group->refusal.answer : ask_creator(group);
+        struct lwc_refusal *refusal = &group->refusal;
 
-        current_pt_regs()->ax = result;
+        lwc_group_begin(group);
+        current_pt_regs()->ax = refusal->answered ? refusal->answer : ask_creator(group);
+        lwc_group_rest(group);
     }
     lwc_group_put(group);
 }

@@ -53,6 +53,14 @@ static inline long lwc_counter(struct mm_struct *mm, int member)
 
 #define LWC_MMF_MERGES 0
 
+/* It cannot vary yet. */
+static inline u32 lwc_rseq_length(const struct task_struct *task)
+{
+    return 0;
+}
+
+static inline void lwc_set_rseq_length(struct task_struct *task, u32 length) {}
+
 #define lwc_get_page_of(mm, addr, flags, page)                                                     \
     get_user_pages_remote(mm, addr, 1, flags, page, NULL, NULL)
 
@@ -93,6 +101,16 @@ static inline long lwc_counter(struct mm_struct *mm, int member)
 }
 
 #define LWC_MMF_MERGES (1UL << MMF_VM_MERGE_ANY)
+
+static inline u32 lwc_rseq_length(const struct task_struct *task)
+{
+    return task->rseq_len;
+}
+
+static inline void lwc_set_rseq_length(struct task_struct *task, u32 length)
+{
+    task->rseq_len = length;
+}
 
 #define lwc_zap_page(vma, at) zap_page_range_single(vma, at, PAGE_SIZE, NULL)
 

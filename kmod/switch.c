@@ -89,6 +89,23 @@ static int report_return(struct lwc *lwc, struct lwc *from, const struct lwc_swi
                : 0;
 }
 
+static int report_safepoint(struct lwc *lwc, struct lwc *from, const struct lwc_switch *with)
+{
+    struct lwc_safepoint result;
+    struct lwc_safepoint __user *to = lwc->entry.result;
+
+    memset(&result, 0, sizeof(result));
+    result.event = with->flags & LWC_BY_TRAP ? LWC_TRAPPED : LWC_ENTERED;
+    result.fd = descriptor_of_creator(lwc);
+    result.caller = descriptor_for(lwc, from, -1);
+    result.nargs = with->nargs;
+    memcpy(result.args, with->args, sizeof(result.args));
+    return copy_to_user(&to->event, &result.event,
+                        sizeof(result) - offsetof(struct lwc_safepoint, event))
+               ? -EFAULT
+               : 0;
+}
+
 /* Who attached where the memory may be looked at shall not come along where it may not. */
 static bool hides_from_tracers(const struct lwc *to)
 {
@@ -96,21 +113,14 @@ static bool hides_from_tracers(const struct lwc *to)
            __get_dumpable(current->mm->flags) == SUID_DUMP_USER && !leave_out("tracer_dumpable");
 }
 
-/*
- * Returns in `to`: what it returns is the result of the call by which `to` was left, as the
- * registers are. Before anything has happened it can return an error in the caller. `left` is how
- * the caller leaves.
- */
-int lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_switch *with,
-                  const struct lwc_entry *left)
+/* As lwc_switch_to(), without what the one tells the other. */
+static int change(struct lwc *from, struct lwc *to, int (*lock)(struct mutex *mutex))
 {
-    struct lwc *from = group->running;
-    bool discard = with->flags & LWC_DISCARD;
     bool hidden = hides_from_tracers(to);
     bool change = lwc_creds_change(from, to);
     int err;
 
-    err = change || hidden ? mutex_lock_interruptible(&current->signal->cred_guard_mutex) : 0;
+    err = change || hidden ? lock(&current->signal->cred_guard_mutex) : 0;
     if (err)
         return -ERESTARTNOINTR;
     if (change && !lwc_creds_tracer_may_follow(to))
@@ -122,18 +132,43 @@ int lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_swit
          */
         err = down_write_killable(&current->signal->exec_update_lock);
     if (!err) {
-        from->entry = *left;
-        from->entered = true;
         exchange(from, to);
         up_write(&current->signal->exec_update_lock);
     }
     if (change || hidden)
         mutex_unlock(&current->signal->cred_guard_mutex);
+    return err;
+}
+
+/* To the root lwC, for a thread that ends. It stays where it is if it cannot be there. */
+void lwc_switch_to_root(struct lwc_group *group)
+{
+    lwc_group_begin(group);
+    if (group->root && group->root != group->running)
+        change(group->running, group->root, mutex_lock_killable);
+    lwc_group_rest(group);
+}
+
+/*
+ * Returns in `to`: what it returns is the result of the call by which `to` was left, as the
+ * registers are. Before anything has happened it can return an error in the caller. `left` is how
+ * the caller leaves. To be called between lwc_group_begin() and lwc_group_rest().
+ */
+int lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_switch *with,
+                  const struct lwc_entry *left)
+{
+    struct lwc *from = group->running;
+    int err = change(from, to, mutex_lock_interruptible);
+
     if (err)
         return err;
-
-    if (discard) {
+    from->entry = *left;
+    from->entered = true;
+    if (with->flags & LWC_DISCARD) {
         lwc_destroy(from);
+        from = NULL;
+    } else if (lwc_is_doomed(from)) {
+        lwc_drop(from);
         from = NULL;
     }
     to->entered = true;
@@ -145,6 +180,8 @@ int lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_swit
     case LWC_LEFT_BY_TRAP:
         lwc_refusal_answer(group, to->entry.number, with);
         return 0;
+    case LWC_LEFT_BY_SAFEPOINT:
+        return report_safepoint(to, from, with);
     }
     return 0;
 }

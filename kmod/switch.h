@@ -9,5 +9,6 @@ struct lwc_switch;
 
 int lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_switch *with,
                   const struct lwc_entry *left);
+void lwc_switch_to_root(struct lwc_group *group);
 
 #endif
