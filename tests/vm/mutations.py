@@ -51,6 +51,10 @@ MUTATIONS: dict[str, Mutation] = {
     "trap_forged": Mutation(("trap_cannot_be_forged",)),
     "syscall_trap": Mutation(("syscall_past_no_trap",)),
     "syscall_seccomp": Mutation(("syscall_past_no_filter",)),
+    "doom_others": Mutation(("threads_destroy_for_all",), own_boot=True),
+    "doom_reap": Mutation(("threads_destroyed_go_at_once",), own_boot=True),
+    "doom_release": Mutation(("threads_asleep_hold_nothing",), own_boot=True),
+    "exit_in_root": Mutation(("threads_that_exit_inside_are_joined",)),
     # what a switch exchanges
     "switch_files": Mutation(("copied_tables_are_separate",), own_boot=True),
     "switch_creds": Mutation(("users_are_separate",)),
@@ -59,6 +63,9 @@ MUTATIONS: dict[str, Mutation] = {
     "switch_pkru": Mutation(("protection_keys_are_kept",)),
     "switch_mask": Mutation(("masks_are_kept",)),
     "switch_altstack": Mutation(("alternate_stacks_are_kept",)),
+    "switch_tid": Mutation(("attack_clear_child_tid",)),
+    "switch_robust": Mutation(("attack_robust_list",)),
+    "switch_rseq_area": Mutation(("attack_rseq",)),
     # Later kernels do it with the number of the concurrent thread (mm_cid).
     "switch_rseq": Mutation(("rseq_knows_the_processor",), series="6.1"),
     # what a reset puts back
@@ -78,5 +85,6 @@ MUTATIONS: dict[str, Mutation] = {
     "reset_fsgs": Mutation(("reset_segment_bases",)),
     "reset_mask": Mutation(("reset_signal_mask",)),
     "reset_altstack": Mutation(("reset_alternate_stack",)),
+    "reset_addresses": Mutation(("reset_addresses",)),
     "reset_threads": Mutation(("reset_ends_running_threads", "reset_ends_waiting_threads")),
 }

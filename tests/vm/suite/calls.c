@@ -29,6 +29,24 @@ int lwc_create(__u32 flags, const struct lwc_spec *specs, __u32 nspecs, struct l
     return lwc_call(LWC_IOC_CREATE, result);
 }
 
+int lwc_create_with_threads(__u32 flags, const struct lwc_spec *specs, __u32 nspecs, __u32 others,
+                            struct lwc_create *result)
+{
+    memset(result, JUNK, sizeof(*result));
+    result->flags = flags | LWC_WITH_THREADS;
+    result->nspecs = nspecs;
+    result->specs = (uintptr_t)specs;
+    result->nargs = others;
+    return lwc_call(LWC_IOC_CREATE, result);
+}
+
+int lwc_safepoint(struct lwc_safepoint *result)
+{
+    memset(result, JUNK, sizeof(*result));
+    result->flags = 0;
+    return lwc_call(LWC_IOC_SAFEPOINT, result);
+}
+
 int lwc_switch(int target, __u32 flags, const __u64 *args, __u32 nargs, struct lwc_switch *result)
 {
     memset(result, JUNK, sizeof(*result));

@@ -18,6 +18,9 @@
 int lwc_call(unsigned long call, void *argument);
 int lwc_abi(struct lwc_abi *result);
 int lwc_create(__u32 flags, const struct lwc_spec *specs, __u32 nspecs, struct lwc_create *result);
+int lwc_create_with_threads(__u32 flags, const struct lwc_spec *specs, __u32 nspecs, __u32 others,
+                            struct lwc_create *result);
+int lwc_safepoint(struct lwc_safepoint *result);
 int lwc_switch(int target, __u32 flags, const __u64 *args, __u32 nargs, struct lwc_switch *result);
 int lwc_clone(int snapshot, int *fd);
 int lwc_reset(int worker, struct lwc_reset *result);
