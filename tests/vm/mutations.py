@@ -29,7 +29,10 @@ class Mutation:
 MUTATIONS: dict[str, Mutation] = {
     # rights and lifetimes
     "owner_check": Mutation(("fork_gives_no_rights", "threads_have_their_own"), own_boot=True),
-    "tracer_check": Mutation(("tracers_do_not_gain_rights",)),
+    "tracer_check": Mutation(("tracers_do_not_gain_rights", "overlay_gives_tracers_nothing")),
+    "enter_check": Mutation(("siblings_are_closed", "grandchildren_are_not_children")),
+    "access_check": Mutation(("access_must_be_given", "masks_are_no_rights")),
+    "adopt_clears_access": Mutation(("orphans_reach_nobody",)),
     "adopt_clears_return": Mutation(("orphans_may_not_return",)),
     "stale_on_close": Mutation(("close_destroys",), own_boot=True),
     "destroy_files": Mutation(("destroyed_descriptors_are_closed",), own_boot=True),
@@ -55,6 +58,15 @@ MUTATIONS: dict[str, Mutation] = {
     "doom_reap": Mutation(("threads_destroyed_go_at_once",), own_boot=True),
     "doom_release": Mutation(("threads_asleep_hold_nothing",), own_boot=True),
     "exit_in_root": Mutation(("threads_that_exit_inside_are_joined",)),
+    # what may be reached, and what an overlay must not touch
+    "mask_check": Mutation(("masks_cannot_be_evaded", "restrict_narrows")),
+    "restrict_check": Mutation(("restrict_never_widens", "masks_cannot_be_evaded")),
+    "overlay_stack": Mutation(("overlay_of_the_stack",)),
+    "overlay_of_snapshots": Mutation(("overlay_of_snapshots",)),
+    "overlay_split": Mutation(("overlay_of_huge_pages",), own_boot=True),
+    "overlay_flush": Mutation(
+        ("overlay_of_memory_in_use", "overlay_keeps_what_was_copied"), own_boot=True
+    ),
     # what a switch exchanges
     "switch_files": Mutation(("copied_tables_are_separate",), own_boot=True),
     "switch_creds": Mutation(("users_are_separate",)),
@@ -79,6 +91,7 @@ MUTATIONS: dict[str, Mutation] = {
     "reset_attributes": Mutation(("reset_attributes",)),
     "reset_files": Mutation(("reset_descriptors", "reset_releases_locks")),
     "reset_creds": Mutation(("reset_credentials",)),
+    "reset_own_creds": Mutation(("reset_overlaid_credentials",)),
     "reset_cpu": Mutation(("resets_begin_anew",)),
     "reset_fpu": Mutation(("reset_vectors",)),
     "reset_pkru": Mutation(("reset_protection_keys",)),

@@ -15,8 +15,9 @@
 #include "steps.h"
 #include "world.h"
 
-static const unsigned long calls[] = {LWC_IOC_ABI,   LWC_IOC_CREATE, LWC_IOC_SWITCH, LWC_IOC_CLONE,
-                                      LWC_IOC_RESET, LWC_IOC_GRANT,  LWC_IOC_INFO};
+static const unsigned long calls[] = {LWC_IOC_ABI,   LWC_IOC_CREATE,  LWC_IOC_SWITCH,
+                                      LWC_IOC_CLONE, LWC_IOC_RESET,   LWC_IOC_GRANT,
+                                      LWC_IOC_INFO,  LWC_IOC_OVERLAY, LWC_IOC_RESTRICT};
 #define CALLS (sizeof(calls) / sizeof(*calls))
 
 /* The module speaks the ABI of the header, and shows features the header knows. */
