@@ -5,6 +5,7 @@ After Litton et al., "Light-Weight Contexts: An OS Abstraction for Safety and Pe
 2016. The contract is ``kmod/uapi/lwc.h``.
 """
 
+from .attempts import Trial, attempt
 from .calls import (
     MAX_ARGS,
     Created,
@@ -23,6 +24,7 @@ from .calls import (
 from .context import ROOT, SELF, Context, Info, Right, State
 from .door import DEVICE, Door, Feature, current_door, use_door
 from .errors import (
+    AttemptFailed,
     ContextBusy,
     ForeignContext,
     FrozenContext,
@@ -45,6 +47,7 @@ __all__ = [
     "ROOT",
     "SELF",
     "Action",
+    "AttemptFailed",
     "Context",
     "ContextBusy",
     "Created",
@@ -70,6 +73,8 @@ __all__ = [
     "State",
     "Switched",
     "Trapped",
+    "Trial",
+    "attempt",
     "clone",
     "create",
     "current_door",

@@ -136,7 +136,7 @@ def create(*, flags: Flag = _NO_FLAGS, specs: Sequence[Spec] = ()) -> Created | 
         RuntimeWarning: there are other threads. They are not in the copy, but the locks they hold
             are, and for ever.
     """
-    return _make(flags, specs)
+    return make(flags, specs, stacklevel=3)
 
 
 def switch(target: Context, *args: int, discard: bool = False) -> Switched:
@@ -215,7 +215,7 @@ def snapshot(specs: Sequence[Spec] = (), *, flags: Flag = Flag.MAY_RETURN) -> Co
     Raises:
         LwcError: as `create`.
     """
-    result = _make(flags | Flag.SUSPEND_ONLY, specs)
+    result = make(flags | Flag.SUSPEND_ONLY, specs, stacklevel=3)
     return result.context if isinstance(result, Created) else result
 
 
@@ -254,7 +254,8 @@ def reset(worker: Context) -> ResetCounts:
     return ResetCounts(*_door.reset(current_door().fd, worker.fd))
 
 
-def _make(flags: Flag, specs: Sequence[Spec]) -> Created | Entered:
+def make(flags: Flag, specs: Sequence[Spec], *, stacklevel: int) -> Created | Entered:
+    """Do what `create` does; warn as if at so many levels above."""
     if flags & _door.WITH_THREADS:
         raise ValueError(
             "threads cannot be taken along from Python, whose fork hooks end the others in a copy"
@@ -265,7 +266,7 @@ def _make(flags: Flag, specs: Sequence[Spec]) -> Created | Entered:
             f"an lwC is made beside other threads ({others}): the locks they hold now, malloc's "
             "too, stay locked in it for ever; make lwCs before threads",
             RuntimeWarning,
-            stacklevel=3,  # who called create() or snapshot()
+            stacklevel=stacklevel,
         )
     event, fd, caller, args = _door.create(
         current_door().fd, flags, [spec.words() for spec in specs]

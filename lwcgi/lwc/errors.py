@@ -68,6 +68,10 @@ class NotInModule(LwcError):
     """ENOSYS: this module lacks the feature."""
 
 
+class AttemptFailed(Exception):
+    """What an `attempt` returned or raised cannot be handed out of it; the text says what."""
+
+
 _KINDS: dict[int, type[LwcError]] = {
     errno.ESTALE: StaleContext,
     errno.EPERM: ForeignContext,
