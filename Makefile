@@ -24,7 +24,7 @@ VM_TOOLS     := $(or $(shell command -v qemu-system-x86_64),/usr/bin/qemu-system
                 $(or $(shell command -v busybox),/usr/bin/busybox)
 KERNEL_TOOLS := /usr/bin/flex /usr/bin/bison /usr/bin/bc /usr/include/gelf.h /usr/include/openssl/ssl.h
 
-C_FILES  := $(wildcard lwcgi/_core/src/*.[ch] lwcgi/lwc/_door/shim.[ch] kmod/*.[ch] kmod/uapi/*.h tests/vm/suite/*.[ch] tests/unit/*.[ch])
+C_FILES  := $(wildcard lwcgi/_core/src/*.[ch] lwcgi/lwc/_door/shim.[ch] kmod/*.[ch] kmod/*/*.h tests/vm/suite/*.[ch] tests/unit/*.[ch])
 PY_FILES := $(shell find lwcgi demo_apps bench tests docs -name '*.py') setup.py
 CORE     := $(wildcard $(addprefix lwcgi/,_core/src/*.[ch] _core/*.py _core/*.h _core/*.txt lwc/_door/[!_]*) kmod/uapi/*.h)
 
