@@ -150,7 +150,7 @@ def test_lists_of_refused_calls(module: Module) -> None:
 def test_a_refused_call_as_a_value(module: Module) -> None:
     """Number, name and arguments; and whether the number means another call."""
     args = (1, 2, 3, 4, 5, 2**64 - 1)
-    module.answers = [(2, 5, (257, *args)), (2, 5, (1 << 31 | 4, *args)), (0, 5, (257,))]
+    module.answers = [(2, 5, (257, *args)), (2, 5, (_door.TRAP_COMPAT | 4, *args)), (0, 5, (257,))]
     first = lwc.switch(lwc.ROOT)
     assert (first.args, first.trapped) == ((), lwc.Trapped(257, args))
     assert first.trapped
