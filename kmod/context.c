@@ -198,7 +198,8 @@ int lwc_grant(struct lwc *holder, struct lwc *target, u32 rights)
     return 0;
 }
 
-int lwc_copy_rights(struct lwc *to, const struct lwc *from)
+/* Those of `which` that are not by creation alone. */
+int lwc_copy_rights(struct lwc *to, const struct lwc *from, u32 which)
 {
     struct lwc *other;
     int err = 0;
@@ -209,6 +210,8 @@ int lwc_copy_rights(struct lwc *to, const struct lwc *from)
 
         if (from->creator == other && from->flags & LWC_MAY_RETURN)
             rights |= LWC_MAY_ENTER;
+        if (!leave_out("same_rights"))
+            rights &= which;
         if (!err && rights)
             err = lwc_grant(to, other, rights);
     }

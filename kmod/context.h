@@ -141,8 +141,8 @@ void lwc_reap_by_task_work(struct callback_head *work);
 bool lwc_may_enter(const struct lwc *holder, const struct lwc *target);
 bool lwc_may_access(const struct lwc *holder, const struct lwc *target);
 int lwc_grant(struct lwc *holder, struct lwc *target, u32 rights);
-int lwc_copy_rights(struct lwc *to, const struct lwc *from);
 void lwc_forget_rights(struct lwc *lwc);
+int lwc_copy_rights(struct lwc *to, const struct lwc *from, u32 which);
 int lwc_within_limits(struct lwc_group *group, const struct mm_struct *more);
 u64 lwc_group_pages(const struct lwc_group *group);
 

@@ -62,7 +62,7 @@ static int fill(struct lwc *lwc, const struct lwc_specs *specs)
         err = lwc->access ? 0 : -ENOMEM;
     }
     if (!err && lwc->flags & LWC_SAME_RIGHTS)
-        err = lwc_copy_rights(lwc, lwc->creator);
+        err = lwc_copy_rights(lwc, lwc->creator, LWC_MAY_ENTER);
     return err;
 }
 
@@ -115,7 +115,7 @@ static int fill_worker(struct lwc *worker, struct lwc *snapshot)
     if (err)
         return err;
     lwc_cpu_copy(&worker->cpu, &snapshot->cpu);
-    err = lwc_copy_rights(worker, snapshot);
+    err = lwc_copy_rights(worker, snapshot, LWC_MAY_ENTER | LWC_MAY_ACCESS);
     if (err)
         return err;
     if (snapshot->filter) {

@@ -114,7 +114,7 @@ int lwc_safepoint_prepare(struct list_head *threads, const struct lwc *lwc,
             err = state->access ? 0 : -ENOMEM;
         }
         if (!err && lwc->flags & LWC_SAME_RIGHTS)
-            err = lwc_copy_rights(state, state->creator);
+            err = lwc_copy_rights(state, state->creator, LWC_MAY_ENTER);
         if (err)
             break;
     }

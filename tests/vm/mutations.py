@@ -32,6 +32,7 @@ MUTATIONS: dict[str, Mutation] = {
     "tracer_check": Mutation(("tracers_do_not_gain_rights", "overlay_gives_tracers_nothing")),
     "enter_check": Mutation(("siblings_are_closed", "grandchildren_are_not_children")),
     "access_check": Mutation(("access_must_be_given", "masks_are_no_rights")),
+    "same_rights": Mutation(("same_rights_are_to_enter",)),
     "adopt_clears_access": Mutation(("orphans_reach_nobody",)),
     "adopt_clears_return": Mutation(("orphans_may_not_return",)),
     "stale_on_close": Mutation(("close_destroys",), own_boot=True),
@@ -64,9 +65,7 @@ MUTATIONS: dict[str, Mutation] = {
     "overlay_stack": Mutation(("overlay_of_the_stack",)),
     "overlay_of_snapshots": Mutation(("overlay_of_snapshots",)),
     "overlay_split": Mutation(("overlay_of_huge_pages",), own_boot=True),
-    "overlay_flush": Mutation(
-        ("overlay_of_memory_in_use", "overlay_keeps_what_was_copied"), own_boot=True
-    ),
+    "overlay_flush": Mutation(("overlay_of_memory_in_use",)),
     # what a switch exchanges
     "switch_files": Mutation(("copied_tables_are_separate",), own_boot=True),
     "switch_creds": Mutation(("users_are_separate",)),

@@ -472,6 +472,47 @@ TEST(grandchildren_reach_no_further)
     enter(c.fd, 0);
 }
 
+/* LWC_SAME_RIGHTS is about entering; a snapshot's workers have all the rights it was granted. */
+TEST(same_rights_are_to_enter)
+{
+    volatile long *words = private_pages(1);
+    const __u32 both = LWC_MAY_ENTER | LWC_MAY_ACCESS;
+    struct lwc_create sibling, c, d, snapshot;
+    int worker;
+
+    words[0] = 1;
+    if (make(&sibling, LWC_MAY_RETURN)) {
+        for (;;)
+            back(&sibling, 0);
+    }
+    if (make(&c, LWC_MAY_RETURN)) {
+        words[0] = 2;
+        if (make(&d, LWC_MAY_RETURN | LWC_SAME_RIGHTS)) {
+            CHECK_ERRNO(answer(sibling.fd, COPIED(words, PAGE)), EACCES);
+            CHECK_EQ(words[0], 2);
+            CHECK_OK(lwc_switch(sibling.fd, 0, (__u64[]){0}, 1, &(struct lwc_switch){0}));
+            FAIL("entered again");
+        }
+        CHECK_OK(answer(sibling.fd, COPIED(words, PAGE)));
+        words[0] = 2;
+        enter(d.fd, 0);
+        FAIL("entered again");
+    }
+    CHECK_OK(lwc_grant(sibling.fd, c.fd, both));
+    enter(c.fd, 0);
+    if (make(&snapshot, SNAPSHOT)) {
+        words[0] = 2;
+        CHECK_OK(answer(sibling.fd, COPIED(words, PAGE)));
+        CHECK_EQ(words[0], 1);
+        finish(&snapshot, 0);
+    }
+    CHECK_OK(lwc_grant(sibling.fd, snapshot.fd, both));
+    worker = clone_of(snapshot.fd);
+    enter(worker, 0);
+    reset(worker);
+    enter(worker, 0);
+}
+
 /*
  * Who takes the place of a destroyed creator is not reached by what was given of that one, though a
  * descriptor of the former's with a mask for it is there.
