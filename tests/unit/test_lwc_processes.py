@@ -89,10 +89,10 @@ from tests.vm.guest_tests import driver, plans
 
 make, bend = plans.make, compile(sys.argv.pop(1), "bend", "eval")
 
-def make_bent(seed, length):
+def make_bent(seed, length, **options):
     return [
         replace(step, outcome=eval(bend, {"replace": replace, "outcome": step.outcome}))
-        for step in make(seed, length)
+        for step in make(seed, length, **options)
     ]
 
 plans.make = make_bent
@@ -149,9 +149,11 @@ def test_plans_say_everything() -> None:
     assert {kind: " ".join(sorted(names)) for kind, names in refused.items() if names} == {
         "Ask": "EBADF ESTALE",
         "Clone": "EACCES EINVAL ESTALE",
-        "Create": "EINVAL ENOSYS",
+        "Create": "EINVAL",
         "Grant": "EACCES ESTALE",
+        "Overlay": "EACCES EINVAL EROFS ESTALE",
         "Reset": "EACCES EINVAL ESTALE",
+        "Restrict": "EACCES EINVAL ESTALE",
         "Switch": "EACCES EBADF EBUSY EROFS ESTALE",
     }
     arrivals = [step.outcome.arrival for step in steps if step.outcome.arrival]
@@ -202,6 +204,31 @@ def test_the_model_resets() -> None:
     assert outcome.view.slots == (None,) * 4
     assert outcome.view.uid == 0
     assert outcome.arrival == commands.Arrival(True, 0, 0, ())
+
+
+def test_the_model_overlays() -> None:
+    """What is shared by an overlay both see; copies part; a mask and a right are needed."""
+    access = ((0, 2, commands.COPY | commands.ACCESS),)
+    steps = (
+        commands.Create(1, commands.MAY_RETURN, access, credentials=commands.SHARE),
+        commands.Switch(1),
+        commands.Write(2, 5),
+        commands.Write(3, 6),
+        commands.Switch(commands.ROOT),
+        commands.Overlay(1, ((2, 3, commands.SHARE), (3, 4, commands.COPY))),
+        commands.Write(0, 1),
+        commands.Write(2, 7),
+        commands.Write(3, 8),
+        commands.Switch(1),
+    )
+    assert do(*steps).view.pages[:4] == (0, 0, 7, 6)
+    taken = do(*steps, commands.Overlay(0, ((0, 1, commands.COPY),)))
+    assert not taken.errors
+    assert taken.view.pages[:4] == (1, 0, 7, 6)
+    for pages in (((0, 1, commands.SHARE),), ((1, 3, commands.COPY),)):
+        assert do(*steps, commands.Overlay(0, pages)).errors == {13}
+    narrow = commands.Restrict(0, ((1, 2, commands.COPY),))
+    assert do(*steps, narrow, commands.Overlay(0, ((0, 1, commands.COPY),))).errors == {13}
 
 
 def test_the_model_refuses() -> None:

@@ -15,20 +15,25 @@ SELF = -10
 ROOT = -11
 
 COPY, SHARE, UNMAP = range(3)
-MAY_RETURN, SAME_RIGHTS, SUSPEND_ONLY, SHARE_SIGNALS, TRAP_SYSCALLS = (1 << n for n in range(5))
+ACCESS = 1 << 8  # with an action of a create: the new lwC may reach these of its creator
+ENTER_RIGHT = 1 << 0
+MAY_RETURN, SAME_RIGHTS, SUSPEND_ONLY, SHARE_SIGNALS = (1 << n for n in range(4))
+
+Ranges = tuple[tuple[int, int, int], ...]
+"""Of pages or slots: the first, the one after the last, an action."""
 
 
 @dataclass(frozen=True)
 class Create:
-    """Make an lwC. Ranges of pages and slots: first, one after the last, action.
+    """Make an lwC.
 
     *wrong* names a mistake to make: see `driver._wrong`.
     """
 
     new: int
     flags: int
-    pages: tuple[tuple[int, int, int], ...] = ()
-    slots: tuple[tuple[int, int, int], ...] = ()
+    pages: Ranges = ()
+    slots: Ranges = ()
     share_files: bool = False
     credentials: int = COPY
     wrong: str = ""
@@ -67,11 +72,32 @@ class Close:
 
 @dataclass(frozen=True)
 class Grant:
-    """Let one enter another, or not any more."""
+    """Let one enter another (ENTER_RIGHT) or reach into it (ACCESS), or not any more."""
 
     target: int
     holder: int
-    give: bool = True
+    rights: int = ENTER_RIGHT
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """Have resources of another; of SELF: undo that."""
+
+    target: int
+    pages: Ranges = ()
+    slots: Ranges = ()
+    credentials: int | None = None
+
+
+@dataclass(frozen=True)
+class Restrict:
+    """Narrow what may be reached by a name, or (*new*) have another name that is narrow."""
+
+    target: int
+    pages: Ranges = ()
+    slots: Ranges = ()
+    credentials: int | None = None
+    new: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,7 +138,10 @@ class SetUser:
     uid: int
 
 
-Command = Create | Switch | Clone | Reset | Close | Grant | Ask | Write | Map | OpenSlot | SetUser
+Command = (
+    Create | Switch | Clone | Reset | Close | Grant | Ask | Overlay | Restrict
+    | Write | Map | OpenSlot | SetUser
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

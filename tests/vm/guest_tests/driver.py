@@ -22,7 +22,7 @@ import traceback
 
 from lwcgi import lwc
 from tests.vm.guest_tests import commands, plans
-from tests.vm.guest_tests.commands import PAGES, PRIVATE_PAGES, ROOT, SELF, View
+from tests.vm.guest_tests.commands import ACCESS, PAGES, PRIVATE_PAGES, ROOT, SELF, View
 
 _SECONDS = 60  # for one sequence
 _ENOUGH = 5  # failed ones
@@ -102,8 +102,16 @@ class Driver:
                 lwc.reset(names[worker])
             case commands.Close(target):
                 names.pop(target).close()
-            case commands.Grant(target, holder, give):
-                (names[target].grant if give else names[target].revoke)(names[holder])
+            case commands.Grant(target, holder, 0):
+                names[target].revoke(names[holder])
+            case commands.Grant(target, holder, rights):
+                names[target].grant(names[holder], lwc.Right(rights))
+            case commands.Overlay(target):
+                lwc.overlay(names[target], self._specs(command))
+            case commands.Restrict(target, new=True):
+                names[target] = names[target].restricted(self._specs(command))
+            case commands.Restrict(target):
+                names[target].restrict(self._specs(command))
             case commands.Ask(target):
                 return names[target].info()
             case _:
@@ -125,20 +133,31 @@ class Driver:
                 os.seteuid(0)
                 os.seteuid(uid)
 
-    def _create(self, command: commands.Create) -> object:
-        flags = lwc.Flag(command.flags)
-        specs = [
-            lwc.Spec.memory(self._address(first), self._address(end), lwc.Action(action))
+    def _specs(
+        self, command: commands.Create | commands.Overlay | commands.Restrict
+    ) -> list[lwc.Spec]:
+        ranges = [
+            (lwc.Kind.MEMORY, self._address(first), self._address(end), action)
             for first, end, action in command.pages
         ]
-        specs += [
-            lwc.Spec.files(_SLOT + first, _SLOT + end, lwc.Action(action))
+        ranges += [
+            (lwc.Kind.FILES, _SLOT + first, _SLOT + end, action)
             for first, end, action in command.slots
         ]
+        if command.credentials is not None:
+            ranges.append((lwc.Kind.CREDENTIALS, 0, lwc.ALL, command.credentials))
+        return [
+            lwc.Spec(
+                kind, lwc.Action(action & ~ACCESS), first, end, may_access=bool(action & ACCESS)
+            )
+            for kind, first, end, action in ranges
+        ]
+
+    def _create(self, command: commands.Create) -> object:
+        flags = lwc.Flag(command.flags)
+        specs = self._specs(command)
         if command.share_files:
             specs.append(lwc.Spec.files(0, lwc.ALL, lwc.Action.SHARE))
-        if command.credentials:
-            specs.append(lwc.Spec.credentials(lwc.Action(command.credentials)))
         if command.wrong:
             specs = _wrong(command.wrong, self._start)
             flags |= 1 << 30 if command.wrong == "unknown_flag" else 0
@@ -177,7 +196,7 @@ class Driver:
         told = commands.Arrival(
             first,
             self._learn(result.caller),
-            self._learn(result.creator) if isinstance(result, lwc.Entered) else None,
+            self._learn(result.creator, anew=True) if isinstance(result, lwc.Entered) else None,
             result.args,
         )
         if told != arrival:
@@ -203,13 +222,20 @@ class Driver:
         if said != (about.number, about.creator, about.snapshot, expected, about.contexts):
             raise Difference(f"is told {said}")
 
-    def _learn(self, context: lwc.Context | None) -> int | None:
-        """Return the number of an lwC, and know its descriptor from now on."""
+    def _learn(self, context: lwc.Context | None, *, anew: bool = False) -> int | None:
+        """Return the number of an lwC; know this name of it, if none is known or *anew*."""
         if context is None:
             return None
         number = self._number(context.info().id)
-        self._names[number] = context
+        if anew or not self._is_known(number):
+            self._names[number] = context
         return number
+
+    def _is_known(self, number: int) -> bool:
+        try:
+            return self._names[number].info().id == self._control.ids[number]
+        except (KeyError, lwc.LwcError):
+            return False
 
     def _number(self, identity: int) -> int:
         return list(self._control.ids).index(identity)
@@ -275,7 +301,8 @@ def _name(number: int) -> str:
 
 def run_one(seed: int, length: int, files: list[str]) -> str:
     """Run the sequence of a seed in a process of its own; return what went wrong, or nothing."""
-    steps = plans.make(seed, length)
+    reach = lwc.Feature.OVERLAY in lwc.Door().features
+    steps = plans.make(seed, length, reach=reach)
     shared = mmap.mmap(-1, ctypes.sizeof(Control))
     control = Control.from_buffer(shared)
     pid = os.fork()

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What kmod/uapi/lwc.h promises, as a small program: the world of one thread and its lwCs.
 
-It knows a few pages of memory, a few descriptors, one user id, and who may enter whom. A command
-changes it, and it says what the call must answer and what the lwC that runs then must see.
+It knows a few pages of memory, a few descriptors, one user id, who may enter whom, and reach whom
+by which name. A command changes it, and it says what the call must answer and what the lwC that
+runs then must see.
 
 Where the header leaves a choice, the answer is a set of errors, or the command is not `fair`.
 """
@@ -10,9 +11,11 @@ Where the header leaves a choice, the answer is a set of errors, or the command 
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass, field, replace
 
 from tests.vm.guest_tests.commands import (
+    ACCESS,
+    COPY,
+    ENTER_RIGHT,
     MAY_RETURN,
     PAGES,
     PRIVATE_PAGES,
@@ -22,7 +25,6 @@ from tests.vm.guest_tests.commands import (
     SHARE,
     SLOTS,
     SUSPEND_ONLY,
-    TRAP_SYSCALLS,
     UNMAP,
     About,
     Arrival,
@@ -35,72 +37,16 @@ from tests.vm.guest_tests.commands import (
     Map,
     OpenSlot,
     Outcome,
+    Overlay,
     Reset,
+    Restrict,
     SetUser,
     Switch,
     View,
     Write,
 )
-
-
-@dataclass
-class Page:
-    """A page of memory. A shared one is the same object in several lwCs."""
-
-    value: int = 0
-    shared: bool = False
-
-
-@dataclass
-class Table:
-    """A table of descriptors: slots, and the names of lwCs."""
-
-    slots: list[int | None]
-
-
-@dataclass
-class User:
-    """Credentials."""
-
-    uid: int = 0
-
-
-@dataclass
-class Lwc:
-    """One lwC. *names*: those it knows a descriptor of; *may*: those it was let enter."""
-
-    number: int
-    creator: Lwc | None
-    pages: list[Page | None]
-    table: Table
-    user: User
-    names: set[int] = field(default_factory=set)
-    may: set[int] = field(default_factory=set)
-    frozen: bool = False
-    snapshot: Lwc | None = None
-    entered: bool = False
-    dead: bool = False
-    args: tuple[int, ...] = ()
-    settled: bool = False  # has made lwCs or was granted something: not clear after a reset
-
-    def copy(self, number: int, creator: Lwc) -> Lwc:
-        """Return a copy in all three kinds of resources."""
-        return replace(
-            self,
-            number=number,
-            creator=creator,
-            pages=[
-                page if page is None or page.shared else Page(page.value) for page in self.pages
-            ],
-            table=Table(list(self.table.slots)),
-            user=User(self.user.uid),
-            names=set(self.names),
-            may=set(),
-            frozen=False,
-            snapshot=None,
-            entered=False,
-            settled=False,
-        )
+from tests.vm.guest_tests.lwcs import Lwc, Page, Table, User
+from tests.vm.guest_tests.masks import EVERYTHING, Handle, Mask, of_access, of_what_is_named
 
 
 class World:
@@ -130,10 +76,14 @@ class World:
                     self._reset(self._named(worker))
                 case Close(target):
                     self._close(self._named(target))
-                case Grant(target, holder, give):
-                    self._grant(self._named(target), self._named(holder), give)
+                case Grant(target, holder, rights):
+                    self._grant(self._named(target), self._named(holder), rights)
                 case Ask(target):
                     about = self._about(self._named(target))
+                case Overlay():
+                    self._overlay(command)
+                case Restrict():
+                    self._restrict(command)
                 case _:
                     self._change(command)
         return Outcome(errors, self.runs.number, self._view(), arrival, about)
@@ -154,28 +104,45 @@ class World:
                 return not self._named(worker).settled
             case Close(target):
                 return target not in (SELF, ROOT)
+            case Overlay(target) | Restrict(target) if target not in (SELF, ROOT):
+                return self.runs.names[target].mask is not None
         return True
 
     def may_enter(self, one: Lwc, other: Lwc) -> bool:
         """Return whether *one* may enter *other*."""
         return one is other or other.number in one.may or other.creator is one
 
+    def may_reach(self, one: Lwc, other: Lwc) -> bool:
+        """Return whether *one* may reach into *other*, through a name whose mask allows it."""
+        given = one.creator is other and one.access is not None
+        return other.creator is one or given or other.number in one.reach
+
     def _refusals(self, command: Command) -> frozenset[int]:
         """Return the errors that are right; none: it must succeed. The order is the header's."""
         match command:
             case Create(flags=flags):
-                moving = command.share_files or command.credentials == SHARE
-                wrong = bool(command.wrong) or (bool(flags & SUSPEND_ONLY) and moving)
-                return _one((wrong, errno.EINVAL), (bool(flags & TRAP_SYSCALLS), errno.ENOSYS))
-            case Switch(target) | Clone(target) | Reset(target) | Ask(target) | Grant(target):
+                moving = command.share_files or command.credentials & ~ACCESS == SHARE
+                moving |= of_access(command) is not None
+                return _one(
+                    (bool(command.wrong), errno.EINVAL),
+                    (bool(flags & SUSPEND_ONLY) and moving, errno.EINVAL),
+                )
+            case Overlay() | Restrict() if _is_nonsense(command):
+                return frozenset({errno.EINVAL})
+            case (
+                Switch(target) | Clone(target) | Reset(target) | Ask(target) | Grant(target)
+                | Overlay(target) | Restrict(target)
+            ):  # fmt: skip
                 if not self.all:
                     return frozenset({errno.EBADF})
-            case _:
-                return frozenset()
-        lwc = self._named(target)
+                if self._named(target).dead:
+                    return frozenset({errno.ESTALE})
+                return self._refusals_of(self._named(target), command)
+        return frozenset()
+
+    def _refusals_of(self, lwc: Lwc, command: Command) -> frozenset[int]:
+        """Return the errors of a command whose target is an lwC that is there."""
         mine = lwc.creator is self.runs
-        if lwc.dead:
-            return frozenset({errno.ESTALE})
         match command:
             case Switch():
                 return _one(
@@ -197,7 +164,50 @@ class World:
                     (self._named(holder).dead, errno.ESTALE),
                     (not mine and lwc is not self.runs, errno.EACCES),
                 )
+            case Overlay(target) if target != SELF:
+                named = of_what_is_named(command)
+                allowed = target != ROOT and self._allows(target, named)
+                shares = SHARE in (*named.pages, *named.slots, named.user)
+                return _one(
+                    (not allowed or not self.may_reach(self.runs, lwc), errno.EACCES),
+                    (lwc is self.runs, errno.EBUSY),
+                    (lwc.frozen and shares, errno.EROFS),
+                )
+            case Restrict(target):
+                return _one((not self._allows(target, of_what_is_named(command)), errno.EACCES))
         return frozenset()
+
+    def _allows(self, target: int, wanted: Mask) -> bool:
+        mask = self.runs.names[target].mask
+        assert mask is not None, "a command that is not fair is not applied"
+        return mask.allows(wanted)
+
+    def _overlay(self, command: Overlay) -> None:
+        runs, source = self.runs, self._named(command.target)
+        for first, end, action in command.pages:
+            for n in range(first, end):
+                page = source.pages[n] if action != UNMAP else None
+                if page and action == SHARE:
+                    page.shared = True
+                runs.pages[n] = Page(page.value) if page and not page.shared else page
+        for first, end, action in command.slots:
+            there = source.table.slots[first:end]
+            runs.table.slots[first:end] = [None] * len(there) if action == UNMAP else there
+        if command.credentials is None:
+            return
+        if source is runs or (command.credentials == SHARE and source.user is runs.own_user):
+            runs.user, runs.own_user = runs.own_user or runs.user, None
+        elif command.credentials == COPY or source.user is not runs.user:
+            runs.own_user = runs.own_user or runs.user
+            copied = command.credentials == COPY
+            runs.user = User(source.user.uid) if copied else source.user
+
+    def _restrict(self, command: Restrict) -> None:
+        mask = of_what_is_named(command)
+        if command.new:
+            self.runs.names[command.target] = Handle(mask)
+        else:
+            self.runs.names[command.target].mask = mask
 
     def _change(self, command: Command) -> None:
         """Do what needs no call of the module."""
@@ -217,36 +227,40 @@ class World:
         creator = self.runs
         self.all.setdefault(0, self._root)
         for first, end, action in command.pages:
-            for page in creator.pages[first:end] if action == SHARE else ():
+            for page in creator.pages[first:end] if action & ~ACCESS == SHARE else ():
                 if page:
                     page.shared = True
         new = creator.copy(command.new, creator)
         if command.share_files:
             new.table = creator.table
         for first, end, action in command.slots:
-            if action == UNMAP:
+            if action & ~ACCESS == UNMAP:
                 new.table.slots[first:end] = [None] * (end - first)
         for first, end, action in command.pages:
-            if action == UNMAP:
+            if action & ~ACCESS == UNMAP:
                 new.pages[first:end] = [None] * (end - first)
-        if command.credentials == SHARE:
+        if command.credentials & ~ACCESS == SHARE:
             new.user = creator.user
+        new.access = of_access(command)
         new.frozen = bool(command.flags & SUSPEND_ONLY)
         new.may = set(creator.may) if command.flags & SAME_RIGHTS else set()
         if command.flags & MAY_RETURN:
             new.may.add(creator.number)
         creator.settled = True
         self.all[command.new] = new
-        self._learn(creator, command.new)
+        creator.names[command.new] = Handle(EVERYTHING)
 
     def _clone(self, snapshot: Lwc, new: int) -> None:
         self.all[new] = worker = snapshot.copy(new, self.runs)
         worker.snapshot, worker.may = snapshot, set(snapshot.may)
-        self._learn(self.runs, new)
+        worker.reach = set(snapshot.reach)
+        self.runs.names[new] = Handle(EVERYTHING)
 
-    def _grant(self, target: Lwc, holder: Lwc, give: bool) -> None:
-        holder.settled = True
-        (holder.may.add if give else holder.may.discard)(target.number)
+    def _grant(self, target: Lwc, holder: Lwc, rights: int) -> None:
+        (holder.may.add if rights & ENTER_RIGHT else holder.may.discard)(target.number)
+        (holder.reach.add if rights & ACCESS else holder.reach.discard)(target.number)
+        if not rights & ACCESS and holder.creator is target:
+            holder.access = None
 
     def _switch(self, command: Switch) -> Arrival:
         left, entered = self.runs, self._named(command.target)
@@ -259,9 +273,12 @@ class World:
             self._learn(entered, caller)
         first, entered.entered = not entered.entered, True
         creator = None
-        if first and entered.creator and entered.creator.number in entered.may:
+        if first and entered.creator and entered.access:
             creator = entered.creator.number
-            self._learn(entered, creator)
+            entered.names[creator] = Handle(entered.access)
+        elif first and entered.creator and entered.creator.number in entered.may:
+            creator = entered.creator.number
+            entered.names[creator] = Handle(None)
         return Arrival(first, caller, creator, command.args)
 
     def _reset(self, worker: Lwc) -> None:
@@ -269,12 +286,12 @@ class World:
         assert worker.creator
         fresh = worker.snapshot.copy(worker.number, worker.creator)
         worker.pages, worker.table, worker.user = fresh.pages, fresh.table, fresh.user
-        worker.names, worker.entered = fresh.names, False
+        worker.names, worker.entered, worker.own_user = fresh.names, False, None
 
     def _close(self, lwc: Lwc) -> None:
         for other in self.all.values():
             if other.table is self.runs.table:
-                other.names.discard(lwc.number)
+                other.names.pop(lwc.number, None)
         if lwc.creator is self.runs and not lwc.dead:
             self._destroy(lwc)
 
@@ -282,12 +299,12 @@ class World:
         lwc.dead = True
         for other in self.all.values():
             if other.creator is lwc:
-                other.creator = lwc.creator
+                other.creator, other.access = lwc.creator, None
 
     def _learn(self, lwc: Lwc, number: int) -> None:
-        """A name of another is in its table now; a number that was free may be in use again."""
+        """A name of another is in its table: one it knows, one that was there, or a new one."""
         if number:  # the root has a well-known name
-            lwc.names.add(number)
+            lwc.names.setdefault(number, Handle(None))
 
     def _about(self, lwc: Lwc) -> About:
         return About(
@@ -308,6 +325,16 @@ class World:
         lwc = self.runs
         pages = tuple(None if page is None else page.value for page in lwc.pages)
         return View(pages, tuple(lwc.table.slots), lwc.user.uid)
+
+
+def _is_nonsense(command: Overlay | Restrict) -> bool:
+    """Return whether an action does not go with the name, whatever that names."""
+    actions = {action for _, _, action in (*command.pages, *command.slots)}
+    if isinstance(command, Restrict):
+        return UNMAP in actions or command.target in (SELF, ROOT)
+    if command.target == SELF:
+        return bool(actions - {UNMAP}) or command.credentials not in (None, COPY)
+    return UNMAP in actions
 
 
 def _one(*checks: tuple[bool, int]) -> frozenset[int]:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.vm.guest_tests.commands import (
+    ACCESS,
     COPY,
+    ENTER_RIGHT,
     FILES,
     MAY_RETURN,
     PAGES,
@@ -19,7 +21,6 @@ from tests.vm.guest_tests.commands import (
     SHARE_SIGNALS,
     SLOTS,
     SUSPEND_ONLY,
-    TRAP_SYSCALLS,
     UNMAP,
     Ask,
     Clone,
@@ -30,11 +31,15 @@ from tests.vm.guest_tests.commands import (
     Map,
     OpenSlot,
     Outcome,
+    Overlay,
+    Ranges,
     Reset,
+    Restrict,
     SetUser,
     Switch,
     Write,
 )
+from tests.vm.guest_tests.masks import of_what_is_named
 from tests.vm.guest_tests.model import World
 
 if TYPE_CHECKING:
@@ -46,11 +51,10 @@ WRONG = (
 )
 """Mistakes of a create, each of them EINVAL."""
 
-_Ranges = tuple[tuple[int, int, int], ...]
-
 _ALIVE = 7  # so many lwCs at a time
 _MOST = 40  # and in all
 _USERS = (0, 0, 1001, 1002)
+_RIGHTS = (0, ENTER_RIGHT, ENTER_RIGHT, ACCESS, ENTER_RIGHT | ACCESS, ENTER_RIGHT | ACCESS)
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,9 @@ class Step:
 class _Author:
     """Writes one sequence."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, reach: bool) -> None:
         self._dice = random.Random(seed)
+        self._reach = reach
         self._world = World()
         self._made = 0
         self._next: list[Callable[[], Command | None]] = []  # of a round that was begun
@@ -76,6 +81,8 @@ class _Author:
             self._grant: 2, self._ask: 1, self._write: 5, self._map: 1, self._slot: 2,
             self._user: 1, self._round: 2,
         }  # fmt: skip
+        if self._reach:
+            kinds |= {self._overlay: 6, self._undo: 1, self._restrict: 2}
         before = {self._create: 5, self._write: 2, self._slot: 1, self._ask: 1, self._switch: 1}
         steps: list[Step] = []
         while len(steps) < length:
@@ -95,14 +102,20 @@ class _Author:
         creator, snapshot = self._world.runs.number or ROOT, self._made + 1
         worker = snapshot + 1
         changes = [self._write, self._map, self._slot, self._user]
+        others = [
+            n for n in self._world.runs.names if self._world.all[n].creator is self._world.runs
+        ]
+        other = self._dice.choice(others) if others and self._reach else None
+        reaching = [self._overlay] * self._reach
         self._next = [
             lambda: Create(snapshot, SUSPEND_ONLY | MAY_RETURN, *self._two_ranges()),
             *self._dice.choices(changes, k=self._dice.randint(0, 2)),
             lambda: Clone(snapshot, worker),
+            lambda: None if other is None else Grant(other, worker, ACCESS),
             lambda: Switch(worker),
-            *self._dice.choices(changes, k=self._dice.randint(1, 4)),
+            *self._dice.choices([*changes, *reaching, *reaching], k=self._dice.randint(1, 4)),
             lambda: Switch(creator),
-            *self._dice.choices(changes, k=self._dice.randint(0, 2)),
+            *self._dice.choices([*changes, *reaching], k=self._dice.randint(0, 2)),
             lambda: Reset(worker),
             lambda: Switch(worker),
         ]
@@ -124,6 +137,7 @@ class _Author:
             ],
             "snapshot": [n for n in names if self._world.all[n].frozen],
             "worker": [n for n in names if self._world.all[n].snapshot],
+            "reach": [n for n in names if self._world.may_reach(runs, self._world.all[n])],
         }[wanted]
         luck = self._dice.random()
         if fit and luck < 0.9:
@@ -147,24 +161,27 @@ class _Author:
         wrong = self._dice.choice(WRONG) if roll() < 0.08 else ""
         share_files = roll() < 0.12
         share_user = roll() < 0.15
-        if not (wrong or share_files or share_user) and roll() < 0.02:
-            flags |= TRAP_SYSCALLS
         pages, slots = self._two_ranges()
+        user = SHARE if share_user else COPY
+        if self._reach and (not flags & SUSPEND_ONLY or roll() < 0.05):
+            pages, slots = self._with_access(pages), self._with_access(slots)
+            user |= ACCESS if roll() < 0.1 else 0
         return Create(
-            self._made + 1,
-            flags,
-            pages,
-            () if share_files else slots,
-            share_files,
-            SHARE if share_user else COPY,
-            wrong,
+            self._made + 1, flags, pages, () if share_files else slots, share_files, user, wrong
         )
 
-    def _two_ranges(self) -> tuple[_Ranges, _Ranges]:
+    def _with_access(self, ranges: Ranges) -> Ranges:
+        """Return the same, some of which the new lwC may reach later."""
+        return tuple(
+            (first, end, action | (ACCESS if self._dice.random() < 0.4 else 0))
+            for first, end, action in ranges
+        )
+
+    def _two_ranges(self) -> tuple[Ranges, Ranges]:
         """Return specifications for pages and for slots."""
         return self._ranges(PAGES, (COPY, SHARE, UNMAP)), self._ranges(SLOTS, (COPY, UNMAP))
 
-    def _ranges(self, end: int, actions: tuple[int, ...]) -> _Ranges:
+    def _ranges(self, end: int, actions: tuple[int, ...]) -> Ranges:
         """Return some ranges below *end* that do not overlap, in any order."""
         cuts = sorted(self._dice.sample(range(end + 1), 2 * self._dice.randint(0, 2)))
         ranges = [
@@ -195,7 +212,37 @@ class _Author:
         target, holder = self._target(), self._target()
         if target is None or holder is None:
             return None
-        return Grant(target, holder, self._dice.random() < 0.7)
+        return Grant(target, holder, self._dice.choice(_RIGHTS if self._reach else _RIGHTS[:3]))
+
+    def _overlay(self) -> Overlay | None:
+        """Most of the time something that is allowed."""
+        target = self._target("reach") if self._world.runs.names else None
+        if target is None:
+            return None
+        actions = (COPY, COPY, SHARE) + ((UNMAP,) if self._dice.random() < 0.02 else ())
+        command = Overlay(
+            target if target != ROOT or self._dice.random() < 0.1 else 0,
+            self._ranges(PAGES, actions),
+            self._ranges(SLOTS, (COPY,)),
+            self._dice.choice((None, None, COPY, SHARE)),
+        )
+        handle = self._world.runs.names.get(command.target)
+        if handle and handle.mask and not handle.mask.allows(of_what_is_named(command)):
+            return command if self._dice.random() < 0.3 else None
+        return command
+
+    def _undo(self) -> Overlay:
+        user = self._dice.choice((None, COPY, COPY))
+        return Overlay(SELF, self._ranges(PAGES, (UNMAP,)), self._ranges(SLOTS, (UNMAP,)), user)
+
+    def _restrict(self) -> Restrict | None:
+        target = self._target()
+        if target is None:
+            return None
+        pages = self._ranges(PAGES, (COPY, SHARE, SHARE))
+        slots = self._ranges(SLOTS, (COPY,))
+        user = self._dice.choice((None, COPY, SHARE))
+        return Restrict(target, pages, slots, user, self._dice.random() < 0.6)
 
     def _ask(self) -> Ask | None:
         target = self._target()
@@ -217,11 +264,12 @@ class _Author:
         return SetUser(self._dice.choice(_USERS))
 
 
-def make(seed: int, length: int) -> list[Step]:
+def make(seed: int, length: int, *, reach: bool = True) -> list[Step]:
     """Return the sequence of this seed.
 
     Parameters:
         seed: the same one gives the same sequence, with every Python.
         length: in commands.
+        reach: whether lwCs also reach into each other.
     """
-    return _Author(seed).steps(length)
+    return _Author(seed, reach).steps(length)
