@@ -39,8 +39,8 @@ static struct knob {
 } knobs[] = {
     {PARAMETERS "max_contexts", ""},        {PARAMETERS "max_bytes", ""},
     {"/proc/sys/vm/overcommit_memory", ""}, {"/proc/sys/vm/nr_hugepages", ""},
-    {"/proc/sys/vm/max_map_count", ""},     {"/proc/sys/kernel/core_pattern", ""},
-    {"/sys/kernel/mm/ksm/run", ""},
+    {"/proc/sys/vm/max_map_count", ""},     {"/proc/sys/fs/file-max", ""},
+    {"/proc/sys/kernel/core_pattern", ""},  {"/sys/kernel/mm/ksm/run", ""},
 };
 
 static void read_knob(const char *path, char value[256])

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "steps.h"
@@ -224,6 +225,21 @@ TEST(restrict_refusals)
     copy = MUST(dup(fd));
     MUST(close(fd));
     CHECK_ERRNO(lwc_restrict(copy, 0, &spec, 1, &restricted), ESTALE);
+}
+
+/* Where the system has no file left for who is not root, there is no new descriptor. */
+TEST(restrict_without_files)
+{
+    int fd = parked_child(), restricted;
+
+    /* The kernel counts files in lots, for each processor. */
+    for (int n = 0; n < 300; n++)
+        MUST(open("/dev/null", O_RDONLY));
+    set_number("/proc/sys/fs/file-max", 100);
+    MUST(syscall(SYS_setresuid, 1234, 1234, 1234));
+    CHECK_ERRNO(lwc_restrict(fd, LWC_RESTRICT_COPY, NULL, 0, &restricted), ENFILE);
+    CHECK_EQ(restricted, JUNK_WORD);
+    CHECK_OK(lwc_overlay(fd, SPECS(CREDENTIALS(COPY))));
 }
 
 /* A child reaches of its creator what it was given, as it was given; without it, nothing. */

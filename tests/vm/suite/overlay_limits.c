@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Overlays that are refused: which error, and that nothing has happened. */
 #define _GNU_SOURCE
+#include <asm/ldt.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -332,4 +333,32 @@ TEST(overlay_beyond_max_map_count)
     set_number("/proc/sys/vm/max_map_count", most);
     CHECK_OK(lwc_overlay(c.fd, SPECS(MEMORY(COPY, p, size))));
     CHECK_EQ(p[199 * PAGE], 0);
+}
+
+/* A worker whose reset failed is no source either. */
+TEST(overlay_of_a_broken_worker)
+{
+    struct user_desc segment = {.entry_number = 3, .limit = 0xfffff, .seg_32bit = 1};
+    volatile long *words = private_pages(1);
+    struct lwc_create c;
+    struct lwc_reset r;
+    int worker;
+
+    if (make(&c, SNAPSHOT)) {
+        long answer = SYS(syscall(SYS_modify_ldt, 1, &segment, sizeof(segment)));
+
+        words[0] = 1;
+        finish(&c, answer >= 0);
+    }
+    worker = clone_of(c.fd);
+    if (!enter(worker, 0))
+        test_skip("modify_ldt");
+    CHECK_OK(lwc_overlay(worker, SPECS(MEMORY(COPY, words, PAGE))));
+    CHECK_EQ(words[0], 1);
+    words[0] = 2;
+    CHECK_ERRNO(lwc_reset(worker, &r), ENOTRECOVERABLE);
+    CHECK_ERRNO(lwc_overlay(worker, SPECS(MEMORY(COPY, words, PAGE))), ENOTRECOVERABLE);
+    CHECK_ERRNO(lwc_overlay(worker, SPECS(FILES(COPY, 200, 300), CREDENTIALS(COPY))),
+                ENOTRECOVERABLE);
+    CHECK_EQ(words[0], 2);
 }
