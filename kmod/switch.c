@@ -113,14 +113,22 @@ static bool hides_from_tracers(const struct lwc *to)
            __get_dumpable(current->mm->flags) == SUID_DUMP_USER && !leave_out("tracer_dumpable");
 }
 
+/* Who ends takes no signal any more, and may be waited for. */
+static int lock_against_tracers(bool ends)
+{
+    struct mutex *mutex = &current->signal->cred_guard_mutex;
+
+    return ends ? mutex_lock_killable(mutex) : mutex_lock_interruptible(mutex);
+}
+
 /* As lwc_switch_to(), without what the one tells the other. */
-static int change(struct lwc *from, struct lwc *to, int (*lock)(struct mutex *mutex))
+static int change(struct lwc *from, struct lwc *to, bool ends)
 {
     bool hidden = hides_from_tracers(to);
     bool change = lwc_creds_change(from, to);
     int err;
 
-    err = change || hidden ? lock(&current->signal->cred_guard_mutex) : 0;
+    err = change || hidden ? lock_against_tracers(ends) : 0;
     if (err)
         return -ERESTARTNOINTR;
     if (change && !lwc_creds_tracer_may_follow(to))
@@ -145,7 +153,7 @@ void lwc_switch_to_root(struct lwc_group *group)
 {
     lwc_group_begin(group);
     if (group->root && group->root != group->running)
-        change(group->running, group->root, mutex_lock_killable);
+        change(group->running, group->root, true);
     lwc_group_rest(group);
 }
 
@@ -158,7 +166,7 @@ int lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_swit
                   const struct lwc_entry *left)
 {
     struct lwc *from = group->running;
-    int err = change(from, to, mutex_lock_interruptible);
+    int err = change(from, to, false);
 
     if (err)
         return err;
