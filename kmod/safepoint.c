@@ -16,7 +16,6 @@
 #include "filter.h"
 #include "mask.h"
 #include "memory.h"
-#include "mutations.h"
 #include "safepoint.h"
 #include "specs.h"
 
@@ -199,7 +198,7 @@ static int wait_for_creator(struct waiter *self)
     wake_creators();
     err = wait_event_interruptible(self->changed, READ_ONCE(self->state) == DONE);
     spin_lock(&waiters_lock);
-    while (self->state == TAKEN && !leave_out("safepoint_taken")) {
+    while (self->state == TAKEN) {
         spin_unlock(&waiters_lock);
         wait_event(self->changed, READ_ONCE(self->state) != TAKEN);
         spin_lock(&waiters_lock);

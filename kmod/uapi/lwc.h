@@ -10,10 +10,9 @@
  * 1. The model
  * ============
  *
- * An lwC is an address space, a table of descriptors, credentials, and for each thread that has a
- * state in it, that state: registers, FS and GS base, protection keys, vector state, signal mask,
- * alternate signal stack. It is not scheduled. A thread is in exactly one lwC; lwSwitch takes it
- * from there into another, at the point where that one was left or created.
+ * An lwC is an address space, a table of descriptors, and a state of each of its threads: registers,
+ * credentials and more. It is not scheduled. A thread is in exactly one lwC; lwSwitch takes it from
+ * there into another, at the point where that one was left or created.
  *
  * The calls are ioctls on a descriptor of the device /dev/lwc, the door. The door has no state of
  * its own: whoever may open it may make lwCs of the thread that calls.
@@ -23,8 +22,7 @@
  * enter it, at its own point; several may be in it at the same time. To every other thread it is
  * foreign (EPERM). The lwCs of a thread are its group. Threads that were not taken along stay in
  * the address space they were in, and the locks they hold at the time of a copy stay locked in it
- * for ever, as after fork(2). (In the paper all threads are stopped and copied; one that was copied
- * somewhere in the middle is undefined there too.)
+ * for ever, as after fork(2). (In the paper all are stopped and copied, wherever they are.)
  *
  * What is per lwC
  *     memory and mappings, brk; descriptors, with their close-on-exec flags, and POSIX record
@@ -40,10 +38,10 @@
  *     current and root directory, umask; open file descriptions (a copied descriptor shares
  *     offset, status flags and flock(2) locks with its origin); resource limits, nice, scheduling;
  *     namespaces; seccomp filters, no_new_privs; signal handlers, pending signals; timers, alarms;
- *     parent-death signal, name; System V semaphore undo; I/O permission bits;
- *     perf events; tracing; set_mempolicy(2), set_thread_area(2); personality(2), timer slack, I/O priority; what makes instructions or calls
- *     fail (PR_SET_TSC, ARCH_SET_CPUID, syscall user dispatch) and speculation controls. System calls
- *     in flight do not exist: a thread is in one place.
+ *     parent-death signal, name; System V semaphore undo; I/O permission bits; perf events; tracing;
+ *     set_mempolicy(2), set_thread_area(2), personality(2), timer slack, I/O priority; what makes
+ *     instructions or calls fail (PR_SET_TSC, ARCH_SET_CPUID, syscall user dispatch) and speculation
+ *     controls.
  *
  * 2. Names, rights, lifetime
  * ==========================
@@ -67,6 +65,8 @@
  *   - the creator may enter, clone, reset, destroy it, reach into it, choose which system calls of
  *     it are refused, and grant others to enter and to reach into it;
  *   - an lwC may grant that on itself;
+ *   - each of its threads has rights of its own in it, and as creator the lwC that thread was in;
+ *     what is refused to it (LWC_IOC_TRAP), and its destruction, are the same for all;
  *   - the way back up must have been granted: LWC_MAY_RETURN at creation, or LWC_GRANT. Entering
  *     an lwC regains its credentials, memory and descriptors. Likewise LWC_MAY_ACCESS. EACCES
  *     otherwise.
@@ -82,7 +82,8 @@
  *
  * Decided: the end of the process is the end of all its lwCs: exit_group(2) in any of them, also a
  * fatal signal. A core dump holds the one that ran. A thread that calls exit(2) in an lwC returns to
- * its root lwC first, where others may be waiting to join it (clear_child_tid).
+ * its root lwC first, where others may be waiting to join it (clear_child_tid, robust list), unless
+ * that was destroyed or its tracer may not follow it there.
  *
  * fork(2) in an lwC makes an ordinary process from that lwC, with no lwCs.
  *
@@ -207,9 +208,10 @@ struct lwc_spec {
  *                LWC_SHARE_SIGNALS   section 3
  *                LWC_TRAP_SYSCALLS   see LWC_IOC_TRAP
  *                LWC_WITH_THREADS    take along the threads that are at a safe point in this lwC
- *      nspecs    number of specifications, at most LWC_MAX_SPECS
- *      specs     address of them
- *      nargs     with LWC_WITH_THREADS: wait until so many other threads are at a safe point
+ *      nspecs, specs   number of specifications, at most LWC_MAX_SPECS; address of them
+ *      nargs     with LWC_WITH_THREADS: wait until so many other threads are at a safe point, with
+ *                the same memory and table; all that are there then are taken along. None of their
+ *                stacks may be shared (EINVAL); of credentials each copies or shares its own
  * out  event     LWC_CREATED in the creator, LWC_ENTERED in the new lwC; LWC_TRAPPED where it is
  *                entered by a refused system call of one that it created before it was reset
  *      fd        creator: descriptor of the new lwC. New lwC: descriptor of its creator, or
@@ -225,7 +227,7 @@ struct lwc_spec {
  *         EINVAL           also: ranges that are empty, not aligned, overlap; LWC_SUSPEND_ONLY with
  *                          LWC_SHARE of descriptors or credentials, which would not stay as they are
  *         EFAULT           also: specs
- *         EINTR            a signal came while it waited for threads
+ *         EINTR            a signal came while it waited for threads (SA_RESTART: begun again)
  */
 #define LWC_MAY_RETURN (1u << 0)
 #define LWC_SAME_RIGHTS (1u << 1)
@@ -543,7 +545,8 @@ struct lwc_trap {
 /*
  * LWC_IOC_SAFEPOINT: wait at a safe point until another thread in the same lwC makes one with
  * LWC_WITH_THREADS. Returns like LWC_IOC_CREATE: in the lwC where the thread is, when the new one has
- * been made; in the new one when this thread enters it for the first time.
+ * been made; in the new one when this thread enters it for the first time. A creation that fails
+ * leaves it waiting.
  *
  * in   flags     (0)
  * out  event     LWC_CREATED, LWC_ENTERED, LWC_TRAPPED
@@ -552,8 +555,7 @@ struct lwc_trap {
  *      caller, nargs, args   LWC_ENTERED: as with LWC_IOC_SWITCH
  *
  * Errors: EINTR   a signal came, and the thread was not taken along
- *         ENOMEM
- *         ENOSPC  as LWC_IOC_CREATE
+ *         ENOMEM, ENOSPC, EDQUOT  as LWC_IOC_CREATE
  */
 struct lwc_safepoint {
     __u32 flags;

@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <string.h>
@@ -109,6 +110,49 @@ TEST(failing_creations)
             CHECK_EQ(answer, -EBADF); /* the first lwC of all was not made */
         else
             CHECK_EQ(i.contexts, 1);
+    }
+}
+
+static volatile int taken_with;
+
+static void *waits_to_be_taken(void *unused)
+{
+    struct lwc_safepoint s;
+
+    (void)unused;
+    CHECK_OK(lwc_safepoint(&s));
+    if (s.event == LWC_ENTERED)
+        FAIL("entered");
+    taken_with = s.fd;
+    return NULL;
+}
+
+/* A thread that waits is taken along, or waits on; and then is taken by the next creation. */
+TEST(failing_creations_with_threads)
+{
+    struct lwc_create c;
+    bool failed = true;
+
+    prepare();
+    for (int nth = 1; failed; nth++) {
+        pthread_t thread;
+        int answer;
+
+        taken_with = -1;
+        CHECK_EQ(pthread_create(&thread, NULL, waits_to_be_taken, NULL), 0);
+        arm(nth);
+        answer = lwc_create_with_threads(
+            LWC_SAME_RIGHTS, SPECS({LWC_MEMORY, LWC_COPY | LWC_MAY_ACCESS, 0, LWC_ALL}), 1, &c);
+        failed = disarm();
+        check_answer(nth, answer);
+        if (answer) {
+            CHECK_EQ(taken_with, -1);
+            CHECK_OK(lwc_create_with_threads(0, NULL, 0, 1, &c));
+        }
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+        CHECK_EQ(taken_with, c.fd);
+        MUST(close(c.fd));
+        CHECK_EQ(info(LWC_FD_SELF).contexts, 1);
     }
 }
 
