@@ -289,7 +289,7 @@ void lwc_memory_switch(struct mm_struct *to)
     lru_gen_use_mm(to);
 #ifdef CONFIG_MEMCG
     /* Its owner may have ended while nobody was in it. */
-    if (!rcu_access_pointer(to->owner))
+    if (!rcu_access_pointer(to->owner) && !leave_out("owner_on_entry"))
         cmpxchg((struct task_struct **)&to->owner, NULL, current);
 #endif
     task_unlock(current);
@@ -426,7 +426,8 @@ void lwc_memory_put_for(struct mm_struct *mm, const struct task_struct *task)
     /* Others may hold on to it longer than the task, whose name it bears, exists. */
     if (rcu_access_pointer(mm->owner) == task) {
         WRITE_ONCE(mm->owner, current);
-        pass_on_to_thread(mm);
+        if (!leave_out("owner_passes"))
+            pass_on_to_thread(mm);
     }
     KERNEL(mm_update_next_owner)(mm);
 #endif

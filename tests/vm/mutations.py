@@ -55,6 +55,9 @@ MUTATIONS: dict[str, Mutation] = {
     "trap_forged": Mutation(("trap_cannot_be_forged",)),
     "syscall_trap": Mutation(("syscall_past_no_trap",)),
     "syscall_seccomp": Mutation(("syscall_past_no_filter",)),
+    # lwCs of several threads
+    "owner_on_entry": Mutation(("charges_after_the_maker",)),
+    "owner_passes": Mutation(("charges_while_the_maker_ends",)),
     "doom_others": Mutation(("threads_destroy_for_all",), own_boot=True),
     "doom_reap": Mutation(("threads_destroyed_go_at_once",), own_boot=True),
     "doom_release": Mutation(("threads_asleep_hold_nothing",), own_boot=True),
