@@ -146,6 +146,15 @@ void lwc_cpu_save(struct lwc_cpu *cpu)
     save_addresses(cpu);
 }
 
+/*
+ * What was interrupted is not gone on with in another lwC: the note of it, which stays behind, has
+ * addresses and descriptors of this one, and is a call that may be refused there.
+ */
+void lwc_cpu_forget_restart(void)
+{
+    current->restart_block.fn = lwc_no_restart;
+}
+
 void lwc_cpu_load(const struct lwc_cpu *cpu)
 {
     sigset_t blocked = cpu->blocked;
@@ -167,6 +176,8 @@ void lwc_cpu_load(const struct lwc_cpu *cpu)
         current->sas_ss_flags = cpu->stack_flags;
     }
     load_addresses(cpu);
+    if (!leave_out("switch_restart"))
+        lwc_cpu_forget_restart();
     /* The resumed copy's rseq area tells a processor of the past. */
     if (!leave_out("switch_rseq")) {
         preempt_disable();

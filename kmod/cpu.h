@@ -33,6 +33,7 @@ int lwc_cpu_alloc(struct lwc_cpu *cpu);
 void lwc_cpu_free(struct lwc_cpu *cpu);
 void lwc_cpu_save(struct lwc_cpu *cpu);
 void lwc_cpu_load(const struct lwc_cpu *cpu);
+void lwc_cpu_forget_restart(void);
 void lwc_cpu_copy(struct lwc_cpu *to, const struct lwc_cpu *from);
 void lwc_cpu_reset(struct lwc_cpu *to, const struct lwc_cpu *from);
 void lwc_cpu_block_signals(struct lwc_cpu *cpu);

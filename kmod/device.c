@@ -411,6 +411,9 @@ static int call_syscall(struct lwc_syscall __user *arg)
         return -EFAULT;
     if (!wanted.mask || wanted.mask & ~SYSCALL_KINDS)
         return -EINVAL;
+    /* Whether the result can be written shows before the call is made. */
+    if (put_user(wanted.result, &arg->result))
+        return -EFAULT;
     err = lwc_cpu_supported();
     if (!err)
         err = lwc_syscall_supported(wanted.nr);

@@ -45,7 +45,8 @@ static void on_sys_enter(void *unused, struct pt_regs *regs, long nr)
         (!in_ia32_syscall() || leave_out("trap_compat")))
         return;
     group->refusal.answered = false;
-    group->refusal.call = nr | (in_ia32_syscall() ? LWC_TRAP_COMPAT : 0);
+    /* The kernel takes 32 bits of it for the number, with a sign. */
+    group->refusal.call = (u32)nr | (in_ia32_syscall() ? LWC_TRAP_COMPAT : 0);
     syscall_get_arguments(current, regs, group->refusal.args);
     queue(group);
     if (!leave_out("trap_skip"))

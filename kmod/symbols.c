@@ -12,6 +12,7 @@ X(kallsyms_on_each_symbol, kallsyms_on_each_symbol)
 
 typeof(vm_committed_as) *lwc_vm_committed_as;
 typeof(sysctl_max_map_count) *lwc_max_map_count;
+typeof(do_no_restart_syscall) *lwc_no_restart;
 
 static struct symbol {
     const char *name;
@@ -23,6 +24,7 @@ static struct symbol {
 #undef X
         {"vm_committed_as", 0, 0},
     {"sysctl_max_map_count", 0, 0},
+    {"do_no_restart_syscall", 0, 0},
 };
 
 #if LWC_IN_SERIES(1)
@@ -80,6 +82,7 @@ int lwc_symbols_init(void)
     LWC_SYMBOLS(X)
 #undef X
     lwc_vm_committed_as = (void *)symbols[at++].address;
-    lwc_max_map_count = (void *)symbols[at].address;
+    lwc_max_map_count = (void *)symbols[at++].address;
+    lwc_no_restart = (void *)symbols[at].address;
     return 0;
 }

@@ -114,6 +114,8 @@ LWC_SYMBOLS(X)
 extern typeof(vm_committed_as) *lwc_vm_committed_as;
 /* The mappings that a memory may have. */
 extern typeof(sysctl_max_map_count) *lwc_max_map_count;
+/* What restart_syscall(2) does where nothing was interrupted. */
+extern typeof(do_no_restart_syscall) *lwc_no_restart;
 
 int lwc_symbols_init(void);
 

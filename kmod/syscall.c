@@ -2,6 +2,7 @@
 /* Makes one system call with resources of another lwC. */
 #include <linux/cred.h>
 #include <linux/ptrace.h>
+#include <linux/sched/coredump.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
 #include <linux/unistd.h>
@@ -9,11 +10,11 @@
 #include "calls.h"
 #include "context.h"
 #include "files.h"
+#include "filter.h"
 #include "memory.h"
 #include "mutations.h"
 #include "symbols.h"
 #include "syscall.h"
-#include "filter.h"
 
 static const bool supported[] = {
 #define X(call) [__NR_##call] = true,
@@ -39,10 +40,23 @@ struct own {
     const struct cred *cred;
 };
 
+/*
+ * Who may attach to a thread in the target's memory would be attached to the caller afterwards, and
+ * reach its descriptors meanwhile.
+ */
+static bool would_show_caller(const struct lwc *target)
+{
+    return __get_dumpable(current->mm->flags) != SUID_DUMP_USER &&
+           __get_dumpable(target->mm->flags) == SUID_DUMP_USER && !leave_out("syscall_dumpable");
+}
+
 static int take(struct own *own, struct lwc *target, u32 mask)
 {
-    int err = down_write_killable(&current->signal->exec_update_lock);
+    int err;
 
+    if (mask & 1u << LWC_MEMORY && would_show_caller(target))
+        return -EPERM;
+    err = down_write_killable(&current->signal->exec_update_lock);
     if (err)
         return err;
     own->mm = current->mm;
@@ -58,16 +72,24 @@ static int take(struct own *own, struct lwc *target, u32 mask)
     return 0;
 }
 
-static void give_back(const struct own *own)
+static void give_back(const struct own *own, struct lwc *target)
 {
+    struct files_struct *files;
+
     if (own->cred)
         revert_creds(own->cred);
+    /* No execve(2) has it while it waits for this thread to end. */
     down_write(&current->signal->exec_update_lock);
-    if (own->files)
-        lwc_files_swap(own->files);
+    if (own->files) {
+        files = lwc_files_swap(own->files);
+        /* It may be another table than before: close_range(2) can unshare it. */
+        if (!leave_out("syscall_table"))
+            target->files = files;
+    }
     if (own->mm != current->mm)
         lwc_memory_switch(own->mm);
     up_write(&current->signal->exec_update_lock);
+    target->pages = target->mm->total_vm;
 }
 
 static long make_call(const struct lwc_syscall *wanted)
@@ -98,6 +120,7 @@ static int settle(struct lwc_syscall *wanted, long result)
         return (int)result;
     case -ERESTART_RESTARTBLOCK:
         /* What is noted for that holds addresses in the memory of the other. */
+        lwc_cpu_forget_restart();
         result = -EINTR;
         break;
     }
@@ -123,6 +146,6 @@ int lwc_syscall(struct lwc *target, struct lwc_syscall *wanted)
     group->quiet = true;
     result = make_call(wanted);
     group->quiet = false;
-    give_back(&own);
+    give_back(&own, target);
     return settle(wanted, result);
 }

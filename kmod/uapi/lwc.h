@@ -481,6 +481,14 @@ struct lwc_restrict {
  * call would be begun again (SA_RESTART, or no handler), this one is; where that takes a note of how
  * far it had come (nanosleep(2), poll(2)), the result is -EINTR.
  *
+ * Meanwhile the thread is seen from outside (ptrace(2), /proc) with the memory and the descriptors it
+ * works with, and with the caller's credentials; tracers and the audit log are told of this call, not
+ * of the one that is made. What is of neither kind stays the caller's: working directory, limits,
+ * protection keys. Where another thread ends the process or begins a program the wait ends too, and
+ * the thread ends in its own memory.
+ *
+ * Decided: descriptors of lwCs that the call closes are names only; it destroys none.
+ *
  * The calls that can be made are listed in docs/lwc.md: those that depend on memory, descriptors
  * and credentials alone, return, and make no task.
  *
@@ -490,6 +498,8 @@ struct lwc_restrict {
  *         EBUSY   the target is the lwC that runs
  *         EINVAL  also: mask is 0
  *         EOPNOTSUPP  also: the thread has a seccomp(2) filter, which would not see the call
+ *         EPERM   also: the call is made in the target's memory, which is dumpable while the caller's
+ *                 is not: who may attach to that would get hold of the caller
  *         EROFS   the target is a snapshot
  *         ENOTRECOVERABLE  as with LWC_IOC_SWITCH
  */
@@ -507,9 +517,10 @@ struct lwc_syscall {
  *
  * A refused call does not run. It becomes a switch to the creator of the lwC, whether that may be
  * entered from it or not, with LWC_BY_TRAP, args[0] the number of the call and args[1..6] its
- * arguments. Who enters the lwC again gives the result: args[0] an errno, 0 for none, and args[1]
- * what the call returns then; or args[0] LWC_TRAP_AGAIN: the call is made once more, and runs if it
- * is not refused any longer. Where the creator is gone, or cannot be entered, the call fails with
+ * arguments; tracers see a call that is skipped. Who enters the lwC again gives the result: args[0]
+ * an errno, 0 for none, and args[1] what the call returns then; or args[0] LWC_TRAP_AGAIN: the call
+ * is made once more, and runs if it is not refused any longer. (What is none of these is EINVAL.)
+ * Where the creator is gone, waits for an answer itself, or cannot be entered, the call fails with
  * EPERM.
  *
  * in   fd
@@ -519,9 +530,12 @@ struct lwc_syscall {
  * Decided: refused whatever the mode are calls by which code would reach past its lwC: ptrace,
  * process_vm_readv, process_vm_writev, process_madvise, pidfd_getfd, perf_event_open; io_uring_setup,
  * io_uring_enter, io_uring_register; numbers from 512 on and all calls by a 32-bit entry (int 0x80),
- * which are told with LWC_TRAP_COMPAT. Never refused are rt_sigreturn and restart_syscall, which only
- * go on with what was interrupted. What fork, vfork, clone, clone3 make, and what follows execve and
- * execveat, is no lwC and is refused nothing: who lets these calls through gives that up.
+ * which are told with LWC_TRAP_COMPAT. (The number -1 is no call, and answers ENOSYS.)
+ * Never refused are rt_sigreturn, which also sets signal mask and alternate stack of the lwC, and
+ * restart_syscall, which goes on with what was interrupted in it. What the vDSO and the vsyscall page
+ * answer without a call (the time, the number of the processor) is not refused either. What fork,
+ * vfork, clone, clone3 make, and what follows execve and execveat, is no lwC and is refused nothing:
+ * who lets these calls through gives that up.
  * An lwC that is made in one with LWC_TRAP_SYSCALLS has it too, and is refused what its creator is, now
  * and later. Workers begin with what is refused to their snapshot.
  *
@@ -533,7 +547,7 @@ struct lwc_syscall {
 #define LWC_TRAP_ALL 1u
 #define LWC_TRAP_SOME 2u
 
-#define LWC_TRAP_COMPAT (1ULL << 31) /* in args[0]: by a 32-bit entry */
+#define LWC_TRAP_COMPAT (1ULL << 32) /* in args[0], beside the number: by a 32-bit entry */
 #define LWC_TRAP_AGAIN (~0ULL)
 
 struct lwc_trap {

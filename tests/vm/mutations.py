@@ -48,9 +48,11 @@ MUTATIONS: dict[str, Mutation] = {
     # system calls that are refused
     "trap_skip": Mutation(("trap_refused_calls_do_not_run",)),
     "trap_always": Mutation(("trap_always_refused", "attack_by_way_of_a_thread")),
-    "trap_compat": Mutation(("trap_of_the_other_entry",)),
+    "trap_compat": Mutation(("trap_of_the_other_entry", "escape_by_a_segment")),
     "trap_nested": Mutation(("trap_nested",)),
-    "trap_inherited": Mutation(("trap_nested",)),
+    "trap_inherited": Mutation(
+        ("trap_nested", "escape_by_a_worker", "escape_by_losing_the_creator")
+    ),
     "trap_creator": Mutation(("trap_is_the_creators",)),
     "trap_forged": Mutation(("trap_cannot_be_forged",)),
     "syscall_trap": Mutation(("syscall_past_no_trap",)),
@@ -58,6 +60,8 @@ MUTATIONS: dict[str, Mutation] = {
     # lwCs of several threads
     "owner_on_entry": Mutation(("charges_after_the_maker",)),
     "owner_passes": Mutation(("charges_while_the_maker_ends",)),
+    "syscall_dumpable": Mutation(("syscall_keeps_the_caller_hidden",)),
+    "syscall_table": Mutation(("syscall_unshares_the_table",), own_boot=True),
     "doom_others": Mutation(("threads_destroy_for_all",), own_boot=True),
     "doom_reap": Mutation(("threads_destroyed_go_at_once",), own_boot=True),
     "doom_release": Mutation(("threads_asleep_hold_nothing",), own_boot=True),
@@ -76,6 +80,7 @@ MUTATIONS: dict[str, Mutation] = {
     "switch_fsgs": Mutation(("gs_base_is_kept", "fs_base_is_kept")),
     "switch_pkru": Mutation(("protection_keys_are_kept",)),
     "switch_mask": Mutation(("masks_are_kept",)),
+    "switch_restart": Mutation(("escape_by_restarting",)),
     "switch_altstack": Mutation(("alternate_stacks_are_kept",)),
     "switch_tid": Mutation(("attack_clear_child_tid",)),
     "switch_robust": Mutation(("attack_robust_list",)),

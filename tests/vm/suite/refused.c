@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
+#include <unistd.h>
 
 #include "refused.h"
 #include "steps.h"
+#include "world.h"
 
 long raw(long nr, long a, long b, long c, long d, long e, long f)
 {
@@ -13,6 +15,23 @@ long raw(long nr, long a, long b, long c, long d, long e, long f)
                  : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
                  : "rcx", "r11", "memory");
     return nr;
+}
+
+long getpid_by_32_bits(void)
+{
+    long answer;
+
+    asm volatile("int $0x80" : "=a"(answer) : "a"(20L) : "r8", "r9", "r10", "r11", "memory");
+    return answer;
+}
+
+bool has_32_bits(void)
+{
+    pid_t pid = fork_process();
+
+    if (!pid)
+        _exit(getpid_by_32_bits() == getpid() ? 0 : 1);
+    return ending(pid) == 0;
 }
 
 void allow(int fd, const int *calls, int count)

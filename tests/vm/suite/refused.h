@@ -6,6 +6,8 @@
  */
 #include <linux/unistd.h>
 
+#include <stdbool.h>
+
 #include "calls.h"
 
 /* No system call has this number: refused always. What an lwC has to tell goes along with it. */
@@ -15,6 +17,10 @@
 long raw(long nr, long a, long b, long c, long d, long e, long f);
 #define RAW(nr) raw(nr, 0, 0, 0, 0, 0, 0)
 #define TELLING(word) raw(TELL, (long)(word), 0, 0, 0, 0, 0)
+
+/* A call by the entry for 32-bit programs, and whether the kernel has it. */
+long getpid_by_32_bits(void);
+bool has_32_bits(void);
 
 /* From now on these calls of an lwC run, and no others. */
 #define ALLOW(fd, ...)                                                                             \

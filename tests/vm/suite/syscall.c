@@ -19,25 +19,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "performed.h"
 #include "refused.h"
 #include "steps.h"
 #include "world.h"
-
-#define IN_MEMORY (1u << LWC_MEMORY)
-#define IN_FILES (1u << LWC_FILES)
-#define IN_CREDENTIALS (1u << LWC_CREDENTIALS)
-#define IN_ALL (IN_MEMORY | IN_FILES | IN_CREDENTIALS)
-
-#define WORDS(...) ((const __u64[6]){__VA_ARGS__})
-
-/* What the call for another lwC returns. */
-static long for_other(int fd, __u32 mask, long nr, const __u64 *args)
-{
-    __s64 result;
-
-    CHECK_OK(lwc_syscall(fd, mask, nr, args, &result));
-    return result;
-}
 
 /* Memory of the kind that is named is the target's, and otherwise the caller's. */
 TEST(syscall_in_memory)
@@ -155,6 +140,7 @@ TEST(syscall_in_shared_credentials)
     if (make_with(&c, LWC_MAY_RETURN, SPECS(SHARED_CREDENTIALS)))
         finish(&c, 0);
     MUST(setresuid(1000, 1000, 0));
+    MUST(prctl(PR_SET_DUMPABLE, 1));
     CHECK_EQ(for_other(c.fd, IN_ALL, SYS_getuid, WORDS(0)), 1000);
     CHECK_EQ(getuid(), 1000);
 }

@@ -160,23 +160,6 @@ TEST(trap_always_refused)
         CHECK_EQ(answer(c.fd, EPERM, 0).args[0], always[n]);
 }
 
-static long getpid_by_32_bits(void)
-{
-    long answer;
-
-    asm volatile("int $0x80" : "=a"(answer) : "a"(20L) : "r8", "r9", "r10", "r11", "memory");
-    return answer;
-}
-
-static bool has_32_bits(void)
-{
-    pid_t pid = fork_process();
-
-    if (!pid)
-        _exit(getpid_by_32_bits() == getpid() ? 0 : 1);
-    return ending(pid) == 0;
-}
-
 /* The entry for 32-bit programs is no way round, whatever is allowed. */
 TEST(trap_of_the_other_entry)
 {
