@@ -471,35 +471,26 @@ struct lwc_restrict {
  * LWC_IOC_SYSCALL: perform a system call as another lwC would, and come back.
  *
  * in   target, nr, args
- *      mask    decided: the kinds of resources (bit 1 << kind) taken from the target; the rest is the
- *              caller's. (The paper's text can be read as the opposite; its authors' programs use it
- *              like this.) The mask of the descriptor must allow LWC_SHARE of all of each kind
+ *      mask    decided: the kinds of resources (bit 1 << kind) taken from the target (the paper can
+ *              be read as the opposite; its programs use it so); the rest is the caller's. The mask
+ *              of the descriptor must allow LWC_SHARE of all of each kind
  * out  result  of the call, or its negative errno
  *
- * The thread stays in the caller: a signal that comes meanwhile ends the wait of a call that can be
- * interrupted, and is delivered in the caller when its own memory is back. Where the interrupted
- * call would be begun again (SA_RESTART, or no handler), this one is; where that takes a note of how
- * far it had come (nanosleep(2), poll(2)), the result is -EINTR.
- *
- * Meanwhile the thread is seen from outside (ptrace(2), /proc) with the memory and the descriptors it
- * works with, and with the caller's credentials; tracers and the audit log are told of this call, not
- * of the one that is made. What is of neither kind stays the caller's: working directory, limits,
- * protection keys. Where another thread ends the process or begins a program the wait ends too, and
- * the thread ends in its own memory.
- *
- * Decided: descriptors of lwCs that the call closes are names only; it destroys none.
- *
- * The calls that can be made are listed in docs/lwc.md: those that depend on memory, descriptors
- * and credentials alone, return, and make no task.
+ * docs/lwc.md lists the calls that can be made: those that depend on memory, descriptors and
+ * credentials alone, return, and make no task. What else they use is the caller's: directory, limits,
+ * protection keys. Descriptors of lwCs that they close are names only. The thread stays in the caller:
+ * a signal ends the wait of a call that can be interrupted, and is delivered when the caller's memory
+ * is back. Where the interrupted call would be begun again (SA_RESTART, or no handler), this one is;
+ * where that takes a note of how far it had come (nanosleep(2), poll(2)), the result is -EINTR. Others
+ * see the thread (/proc) with the memory and descriptors it works with, and the caller's credentials;
+ * tracers and the audit log see this call only. What other threads destroy stays until its end.
  *
  * Errors: ENOSYS  not one of them
- *         EACCES  the right, or the mask of the descriptor; or a call that is refused to the caller
- *                 (LWC_IOC_TRAP)
+ *         EACCES  the right, or the mask; or the call is refused to the caller (LWC_IOC_TRAP)
  *         EBUSY   the target is the lwC that runs
  *         EINVAL  also: mask is 0
  *         EOPNOTSUPP  also: the thread has a seccomp(2) filter, which would not see the call
- *         EPERM   also: the call is made in the target's memory, which is dumpable while the caller's
- *                 is not: who may attach to that would get hold of the caller
+ *         EPERM   also: memory of the target that is dumpable, for a caller whose own is not
  *         EROFS   the target is a snapshot
  *         ENOTRECOVERABLE  as with LWC_IOC_SWITCH
  */
@@ -512,16 +503,13 @@ struct lwc_syscall {
 };
 
 /*
- * LWC_IOC_TRAP: which system calls of an lwC created with LWC_TRAP_SYSCALLS are refused. At first all
- * are. Its creator alone may say.
+ * LWC_IOC_TRAP: which system calls of an lwC created with LWC_TRAP_SYSCALLS are refused; at first all.
  *
- * A refused call does not run. It becomes a switch to the creator of the lwC, whether that may be
- * entered from it or not, with LWC_BY_TRAP, args[0] the number of the call and args[1..6] its
- * arguments; tracers see a call that is skipped. Who enters the lwC again gives the result: args[0]
- * an errno, 0 for none, and args[1] what the call returns then; or args[0] LWC_TRAP_AGAIN: the call
- * is made once more, and runs if it is not refused any longer. (What is none of these is EINVAL.)
- * Where the creator is gone, waits for an answer itself, or cannot be entered, the call fails with
- * EPERM.
+ * A refused call is skipped. It becomes a switch to the creator, whether that may be entered or not,
+ * with LWC_BY_TRAP, args[0] the number of the call and args[1..6] its arguments. Who enters the lwC
+ * again gives the result: args[0] an errno, 0 for none, and args[1] what the call returns then; or
+ * args[0] LWC_TRAP_AGAIN: the call is made once more, and runs if it is not refused any longer. Where
+ * the creator is gone, waits for an answer itself, or cannot be entered, the call fails with EPERM.
  *
  * in   fd
  *      mode    LWC_TRAP_NONE, LWC_TRAP_ALL, or LWC_TRAP_SOME
@@ -530,14 +518,12 @@ struct lwc_syscall {
  * Decided: refused whatever the mode are calls by which code would reach past its lwC: ptrace,
  * process_vm_readv, process_vm_writev, process_madvise, pidfd_getfd, perf_event_open; io_uring_setup,
  * io_uring_enter, io_uring_register; numbers from 512 on and all calls by a 32-bit entry (int 0x80),
- * which are told with LWC_TRAP_COMPAT. (The number -1 is no call, and answers ENOSYS.)
- * Never refused are rt_sigreturn, which also sets signal mask and alternate stack of the lwC, and
- * restart_syscall, which goes on with what was interrupted in it. What the vDSO and the vsyscall page
- * answer without a call (the time, the number of the processor) is not refused either. What fork,
- * vfork, clone, clone3 make, and what follows execve and execveat, is no lwC and is refused nothing:
- * who lets these calls through gives that up.
- * An lwC that is made in one with LWC_TRAP_SYSCALLS has it too, and is refused what its creator is, now
- * and later. Workers begin with what is refused to their snapshot.
+ * which are told with LWC_TRAP_COMPAT. (-1 is no number, and answers ENOSYS.) Never refused are
+ * rt_sigreturn, which also sets signal mask and alternate stack, restart_syscall, which goes on with
+ * what was interrupted, and what vDSO and vsyscall page answer without a call. What fork, vfork,
+ * clone, clone3 make, and what follows execve and execveat, is no lwC and is refused nothing: who lets
+ * these calls through gives that up. An lwC that is made in one with LWC_TRAP_SYSCALLS has it too, and
+ * is refused what its creator is, now and later. Workers begin with what their snapshot is refused.
  *
  * Errors: EACCES  the caller is not its creator
  *         EINVAL  also: it was created without LWC_TRAP_SYSCALLS

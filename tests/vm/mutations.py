@@ -29,7 +29,13 @@ class Mutation:
 MUTATIONS: dict[str, Mutation] = {
     # rights and lifetimes
     "owner_check": Mutation(("fork_gives_no_rights", "threads_have_their_own"), own_boot=True),
-    "tracer_check": Mutation(("tracers_do_not_gain_rights", "overlay_gives_tracers_nothing")),
+    "tracer_check": Mutation(
+        (
+            "tracers_do_not_gain_rights",
+            "tracers_do_not_gain_rights_by_refused_calls",
+            "overlay_gives_tracers_nothing",
+        )
+    ),
     "enter_check": Mutation(("siblings_are_closed", "grandchildren_are_not_children")),
     "access_check": Mutation(("access_must_be_given", "masks_are_no_rights")),
     "same_rights": Mutation(("same_rights_are_to_enter",)),

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "refused.h"
-#include "steps.h"
+#include "team.h"
 #include "world.h"
 
 /* The kernel looks at half of the register; so does the list. */
@@ -264,4 +264,38 @@ TEST(escape_into_one_that_waits)
     ALLOW(c.fd, SYS_ioctl);
     fd = told(c.fd, 0, 0);
     CHECK_EQ((long)enter(fd, 0), -EPERM);
+}
+
+static volatile int *refused_first, *allowed_later; /* shared by all lwCs */
+
+static void ask_together(struct member *m)
+{
+    __u64 word = m->number;
+    struct lwc_switch s;
+
+    if (m->inside) {
+        for (;;)
+            TELLING(RAW(SYS_getppid));
+    }
+    CHECK_OK(lwc_switch(m->fd, 0, &word, 1, &s));
+    for (int round = 0; round < 100; round++) {
+        CHECK_EQ(s.flags, LWC_BY_TRAP);
+        CHECK_EQ(s.args[0], SYS_getppid);
+        CHECK_EQ(told(m->fd, 0, 100 * m->number + round), 100 * m->number + round);
+        s = answer(m->fd, 0, 0);
+    }
+    meet(refused_first, MOST_MEMBERS);
+    if (m->number == 0)
+        ALLOW(m->fd, SYS_getppid);
+    meet(allowed_later, MOST_MEMBERS);
+    CHECK_EQ(told(m->fd, 0, 1), 1);
+    CHECK_EQ(told(m->fd, 0, 0), getppid());
+}
+
+/* Threads of one lwC are refused the same, and each has answers of its own. */
+TEST(trap_of_several_threads)
+{
+    refused_first = shared_pages(1);
+    allowed_later = refused_first + 1;
+    team(MOST_MEMBERS, LWC_TRAP_SYSCALLS, ask_together);
 }

@@ -14,6 +14,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "performed.h"
+#include "refused.h"
 #include "steps.h"
 #include "world.h"
 
@@ -405,5 +407,63 @@ TEST(failing_restrictions)
             check_answer(nth, answer);
         }
         CHECK_ERRNO(lwc_overlay(flags ? restricted : c.fd, SPECS(CREDENTIALS(COPY))), EACCES);
+    }
+}
+
+/* An lwC that is refused calls is made whole or not at all; no call of it runs in between. */
+TEST(failing_traps)
+{
+    struct lwc_create c;
+    bool failed = true;
+
+    prepare();
+    for (int nth = 1; failed; nth++) {
+        int err;
+
+        arm(nth);
+        err = lwc_create(LWC_TRAP_SYSCALLS, NULL, 0, &c);
+        if (!err && c.event == LWC_ENTERED) {
+            for (;;)
+                TELLING(RAW(SYS_getppid));
+        }
+        failed = disarm();
+        check_answer(nth, err);
+        if (err)
+            continue;
+        CHECK_EQ(first_call(c.fd).args[0], SYS_getppid);
+        CHECK_EQ(told(c.fd, 0, nth), nth);
+        MUST(close(c.fd));
+    }
+}
+
+/* A call for another that fails leaves the thread with what is its own. */
+TEST(failing_calls_for_another)
+{
+    char *page = private_pages(1);
+    struct lwc_create c;
+    bool failed = true;
+
+    prepare();
+    *page = 1;
+    if (make(&c, LWC_MAY_RETURN)) {
+        *page = 2;
+        finish(&c, 0);
+    }
+    enter(c.fd, 0);
+    for (int nth = 1; failed; nth++) {
+        __s64 result;
+        int err;
+
+        arm(nth);
+        err = lwc_syscall(c.fd, IN_ALL, SYS_mmap,
+                          WORDS(0, PAGE, PROT_READ | PROT_WRITE,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0),
+                          &result);
+        failed = disarm();
+        check_answer(nth, err);
+        if (!err && result < 0)
+            CHECK_EQ(result, -ENOMEM);
+        CHECK_EQ(*page, 1);
+        CHECK(fcntl(DOOR, F_GETFD) >= 0);
     }
 }

@@ -20,7 +20,7 @@
 
 #include "performed.h"
 #include "refused.h"
-#include "steps.h"
+#include "team.h"
 #include "world.h"
 
 /* Where the table is parted from one that others share, the target has the new one afterwards. */
@@ -392,4 +392,46 @@ TEST(syscall_of_a_monitor_and_signals)
     }
     MUST(setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL));
     CHECK(ticks > 0);
+}
+
+static int together[2];
+
+static void call_together(struct member *m)
+{
+    static char byte;
+    int fd = m->fd, err = 0, rounds = 0;
+    __s64 result;
+
+    if (m->inside)
+        FAIL("entered");
+    if (m->number == 0) {
+        for (; rounds < 200; rounds++)
+            CHECK_EQ(for_other(fd, IN_ALL, SYS_getpid, WORDS(0)), getpid());
+        MUST(close(fd));
+        m->fd = -1;
+        for (int n = 0; n < MOST_MEMBERS; n++)
+            MUST(write(together[1], "x", 1));
+        return;
+    }
+    if (m->number % 2) /* still waits when the lwC is destroyed */
+        err = lwc_syscall(fd, IN_ALL, SYS_read, WORDS(together[0], (uintptr_t)&byte, 1), &result);
+    while (!err)
+        err = lwc_syscall(fd, IN_ALL, SYS_fcntl, WORDS(2, F_GETFD), &result);
+    CHECK(err == -EBADF || err == -ESTALE);
+    CHECK_EQ(byte, 0);
+    CHECK_EQ(fcntl(2, F_GETFD), 0);
+}
+
+/* Threads call for an lwC of theirs at the same time, and one of them destroys it meanwhile. */
+TEST(syscall_by_several_threads)
+{
+    struct live before = live();
+
+    for (int round = 0; round < 5; round++) {
+        MUST(pipe(together));
+        team(MOST_MEMBERS, LWC_MAY_RETURN, call_together);
+        MUST(close(together[0]));
+        MUST(close(together[1]));
+    }
+    CHECK(EVENTUALLY(live().contexts <= before.contexts + 1));
 }

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "refused.h"
 #include "steps.h"
 #include "world.h"
 
@@ -207,5 +208,75 @@ TEST(tracers_do_not_gain_rights)
         finish(&c, 1);
     }
     CHECK_EQ(enter(c.fd, 0), 1);
+    CHECK_EQ(getuid(), 0);
+}
+
+/* To a tracer a refused call is one that is skipped; its result is the answer. */
+TEST(traced_refused_calls)
+{
+    pid_t pid = fork_process();
+    bool skipped = false, answered = false;
+
+    if (pid == 0) {
+        struct lwc_create c;
+
+        if (make(&c, LWC_TRAP_SYSCALLS)) {
+            for (;;)
+                CHECK_EQ(raw(SYS_getppid, 0, 0, 0, 0, 0, 0), 77);
+        }
+        MUST(raise(SIGSTOP));
+        for (;;)
+            CHECK_EQ(answer(c.fd, 0, 77).args[0], SYS_getppid);
+    }
+    MUST(ptrace(PTRACE_SEIZE, pid, 0, PTRACE_O_TRACESYSGOOD));
+    while (stopped(pid) != SIGSTOP)
+        MUST(ptrace(PTRACE_CONT, pid, 0, 0));
+    for (int n = 0; n < 200; n++) {
+        struct user_regs_struct registers;
+
+        MUST(ptrace(PTRACE_SYSCALL, pid, 0, 0));
+        if (stopped(pid) != (SIGTRAP | 0x80))
+            continue;
+        MUST(ptrace(PTRACE_GETREGS, pid, 0, &registers));
+        /* When the call ends the thread has been switched already, or is about to be. */
+        skipped |= (long)registers.orig_rax == -1;
+        answered |= registers.orig_rax == SYS_ioctl && registers.rax == 0;
+    }
+    CHECK(skipped);
+    CHECK(answered);
+    MUST(kill(pid, SIGKILL));
+    while (ending(pid) != 128 + SIGKILL)
+        ;
+}
+
+/* A refused call is no way for a tracer into the creator: it fails where a switch would. */
+TEST(tracers_do_not_gain_rights_by_refused_calls)
+{
+    struct lwc_create c;
+
+    if (make(&c, LWC_TRAP_SYSCALLS)) {
+        int ready[2], status;
+        pid_t self = getpid(), tracer;
+
+        MUST(setresuid(1000, 1000, 1000));
+        MUST(prctl(PR_SET_DUMPABLE, 1));
+        MUST(prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY)); /* Yama, where it is */
+        MUST(pipe(ready));
+        tracer = fork();
+        if (!tracer) {
+            char attached = !ptrace(PTRACE_SEIZE, self, 0, 0);
+
+            write(ready[1], &attached, 1);
+            pause();
+        }
+        CHECK_EQ(read(ready[0], &status, 1), 1);
+        CHECK_EQ(status & 1, 1);
+        CHECK_EQ(TELLING(0), -EPERM);
+        MUST(kill(tracer, SIGKILL));
+        CHECK_EQ(waitpid(tracer, &status, 0), tracer);
+        TELLING(getuid());
+    }
+    CHECK_OK(lwc_trap(c.fd, LWC_TRAP_NONE, NULL));
+    CHECK_EQ(told(c.fd, 0, 0), 1000);
     CHECK_EQ(getuid(), 0);
 }
