@@ -397,13 +397,13 @@ TEST(failing_restrictions)
         finish(&c, 0);
     for (int flags = LWC_RESTRICT_COPY; flags >= 0; flags--) {
         int answer = -ENOMEM, restricted, nth;
-        bool failed = true;
 
-        for (nth = 1; failed || answer; nth++) {
+        /* One that was made in spite of a failure has narrowed the mask. */
+        for (nth = 1; answer; nth++) {
             CHECK_OK(lwc_overlay(c.fd, SPECS(CREDENTIALS(COPY))));
             arm(nth);
             answer = lwc_restrict(c.fd, flags, &all, 1, &restricted);
-            failed = disarm();
+            disarm();
             check_answer(nth, answer);
         }
         CHECK_ERRNO(lwc_overlay(flags ? restricted : c.fd, SPECS(CREDENTIALS(COPY))), EACCES);
