@@ -45,6 +45,10 @@ static void prepare(void)
     }
 }
 
+/* Else the second page of a result could be missing when the lwC is there, and its descriptor told.
+ */
+#define IN_ONE_PAGE __attribute__((aligned(128)))
+
 /* The file is opened before: opening allocates. */
 static int fail_nth;
 
@@ -83,7 +87,7 @@ static void check_answer(int nth, int answer)
 TEST(failing_creations)
 {
     volatile long *words = private_pages(8);
-    struct lwc_create c;
+    struct lwc_create c IN_ONE_PAGE;
     struct lwc_info i;
     bool failed = true;
 
@@ -132,7 +136,7 @@ static void *waits_to_be_taken(void *unused)
 /* A thread that waits is taken along, or waits on; and then is taken by the next creation. */
 TEST(failing_creations_with_threads)
 {
-    struct lwc_create c;
+    struct lwc_create c IN_ONE_PAGE;
     bool failed = true;
 
     prepare();

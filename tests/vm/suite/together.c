@@ -20,6 +20,8 @@ static void two_and_eight(__u32 flags, void (*act)(struct member *member))
     for (size = 2; size <= MOST_MEMBERS; size += 6) {
         stage = shared_pages(1);
         inside = outside = 0;
+        /* Those of the team before are joined before they are gone. */
+        CHECK(EVENTUALLY(line_number("/proc/self/status", "Threads:") == 1));
         before = live();
         team(size, flags, act);
     }
