@@ -193,6 +193,10 @@ _OF_CALL: dict[tuple[str, int], tuple[str, str]] = {
         "this lwC may not reach that one, or not through this name, or may not make this call",
         "create with may_access, grant Right.ACCESS, or take a name that is less restricted",
     ),
+    ("syscall", errno.EPERM): (
+        "the lwC is another thread's, or its memory is dumpable while this one's is not",
+        "use it in the thread that made it; clear PR_SET_DUMPABLE in both",
+    ),
     ("syscall", errno.EBUSY): ("the target is the lwC that runs", "make the call itself"),
     ("syscall", errno.EROFS): ("the lwC is a snapshot", "name a clone of it"),
     ("syscall", errno.EOPNOTSUPP): (
