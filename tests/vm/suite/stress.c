@@ -273,7 +273,7 @@ TEST(overlays_at_random)
     if (pid == 0)
         churn(stop);
     plan->state = 5;
-    plan->left = 600;
+    plan->left = 300;
     for (int n = 1; n < WANDERERS; n++) {
         if (make_with(&c, LWC_MAY_RETURN, SPECS(SHARED_FILES))) {
             use_pages(words, plan, n);
@@ -391,7 +391,7 @@ TEST(overlays_leave_no_objects)
     CHECK_EQ(enter(c.fd, 0), 0);
     overlay_to_and_fro(&c, words, 200);
     read_slabs(before);
-    overlay_to_and_fro(&c, words, 2000);
+    overlay_to_and_fro(&c, words, 1000);
     check_slabs(before);
 }
 
