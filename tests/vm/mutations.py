@@ -55,7 +55,7 @@ MUTATIONS: dict[str, Mutation] = {
     "trap_skip": Mutation(("trap_refused_calls_do_not_run",)),
     "trap_always": Mutation(("trap_always_refused", "attack_by_way_of_a_thread")),
     "trap_compat": Mutation(("trap_of_the_other_entry", "escape_by_a_segment")),
-    "trap_nested": Mutation(("trap_nested",)),
+    "trap_nested": Mutation(("escape_by_a_new_lwc",)),
     "trap_inherited": Mutation(
         ("trap_nested", "escape_by_a_worker", "escape_by_losing_the_creator")
     ),

@@ -197,6 +197,22 @@ TEST(escape_by_a_forged_frame)
     CHECK_EQ(answer(c.fd, 0, 0).args[0], TELL);
 }
 
+/* An lwC that is made without a list, by one that has one, makes no call for it. */
+TEST(escape_by_a_new_lwc)
+{
+    struct lwc_create c, d;
+    struct lwc_switch s;
+
+    if (make(&c, LWC_TRAP_SYSCALLS)) {
+        if (make(&d, LWC_MAY_RETURN))
+            back(&d, RAW(SYS_getppid));
+        CHECK_OK(lwc_switch(d.fd, 0, NULL, 0, &s));
+        TELLING(s.flags == LWC_BY_TRAP && s.args[0] == SYS_getppid);
+    }
+    ALLOW(c.fd, SYS_ioctl);
+    CHECK_EQ(told(c.fd, 0, 0), 1);
+}
+
 /* Of a worker of a snapshot that was made in an lwC with a list, that list holds. */
 TEST(escape_by_a_worker)
 {
