@@ -96,33 +96,32 @@ static bool has_pkru(void)
     return cpu_feature_enabled(X86_FEATURE_OSPKE);
 }
 
-/* Where in its memory the kernel writes for a thread: when it ends, or while it runs. */
-static void save_addresses(struct lwc_cpu *cpu)
+static void save_addresses(struct lwc_addresses *to)
 {
-    cpu->clear_child_tid = current->clear_child_tid;
-    cpu->robust_list = current->robust_list;
+    to->clear_child_tid = current->clear_child_tid;
+    to->robust_list = current->robust_list;
 #ifdef CONFIG_COMPAT
-    cpu->compat_robust_list = current->compat_robust_list;
+    to->compat_robust_list = current->compat_robust_list;
 #endif
-    cpu->rseq = current->rseq;
-    cpu->rseq_length = lwc_rseq_length(current);
-    cpu->rseq_signature = current->rseq_sig;
+    to->rseq = current->rseq;
+    to->rseq_length = lwc_rseq_length(current);
+    to->rseq_signature = current->rseq_sig;
 }
 
-static void load_addresses(const struct lwc_cpu *cpu)
+static void load_addresses(const struct lwc_addresses *from)
 {
     if (!leave_out("switch_tid"))
-        current->clear_child_tid = cpu->clear_child_tid;
+        current->clear_child_tid = from->clear_child_tid;
     if (!leave_out("switch_robust")) {
-        current->robust_list = cpu->robust_list;
+        current->robust_list = from->robust_list;
 #ifdef CONFIG_COMPAT
-        current->compat_robust_list = cpu->compat_robust_list;
+        current->compat_robust_list = from->compat_robust_list;
 #endif
     }
     if (!leave_out("switch_rseq_area")) {
-        current->rseq = cpu->rseq;
-        lwc_set_rseq_length(current, cpu->rseq_length);
-        current->rseq_sig = cpu->rseq_signature;
+        current->rseq = from->rseq;
+        lwc_set_rseq_length(current, from->rseq_length);
+        current->rseq_sig = from->rseq_signature;
     }
 }
 
@@ -143,7 +142,7 @@ void lwc_cpu_save(struct lwc_cpu *cpu)
     cpu->stack = current->sas_ss_sp;
     cpu->stack_size = current->sas_ss_size;
     cpu->stack_flags = current->sas_ss_flags;
-    save_addresses(cpu);
+    save_addresses(&cpu->addresses);
 }
 
 /*
@@ -175,7 +174,7 @@ void lwc_cpu_load(const struct lwc_cpu *cpu)
         current->sas_ss_size = cpu->stack_size;
         current->sas_ss_flags = cpu->stack_flags;
     }
-    load_addresses(cpu);
+    load_addresses(&cpu->addresses);
     if (!leave_out("switch_restart"))
         lwc_cpu_forget_restart();
     /* The resumed copy's rseq area tells a processor of the past. */
@@ -213,14 +212,8 @@ void lwc_cpu_reset(struct lwc_cpu *to, const struct lwc_cpu *from)
         to->stack_size = from->stack_size;
         to->stack_flags = from->stack_flags;
     }
-    if (!leave_out("reset_addresses")) {
-        to->clear_child_tid = from->clear_child_tid;
-        to->robust_list = from->robust_list;
-        to->compat_robust_list = from->compat_robust_list;
-        to->rseq = from->rseq;
-        to->rseq_length = from->rseq_length;
-        to->rseq_signature = from->rseq_signature;
-    }
+    if (!leave_out("reset_addresses"))
+        to->addresses = from->addresses;
     if (!leave_out("reset_fpu"))
         memcpy(to->xstate, from->xstate, xstate_size());
 }

@@ -10,6 +10,16 @@
 #include <linux/rseq.h>
 #include <linux/signal_types.h>
 
+/* Where in its memory the kernel writes for a thread: when it ends, or while it runs. */
+struct lwc_addresses {
+    int __user *clear_child_tid;
+    struct robust_list_head __user *robust_list;
+    struct compat_robust_list_head __user *compat_robust_list;
+    struct rseq __user *rseq;
+    u32 rseq_length;
+    u32 rseq_signature;
+};
+
 struct lwc_cpu {
     struct pt_regs regs;
     unsigned long fsbase;
@@ -19,12 +29,7 @@ struct lwc_cpu {
     unsigned long stack; /* alternate signal stack */
     size_t stack_size;
     unsigned int stack_flags;
-    int __user *clear_child_tid;
-    struct robust_list_head __user *robust_list;
-    struct compat_robust_list_head __user *compat_robust_list;
-    struct rseq __user *rseq;
-    u32 rseq_length;
-    u32 rseq_signature;
+    struct lwc_addresses addresses;
     void *xstate; /* as large as the task's */
 };
 

@@ -477,7 +477,7 @@ static int call_safepoint(struct lwc_safepoint __user *arg)
 
     if (copy_from_user(&result, arg, sizeof(result)))
         return -EFAULT;
-    if (result.flags)
+    if (result.flags || result.reserved)
         return -EINVAL;
     err = lwc_cpu_supported();
     if (err)

@@ -58,21 +58,32 @@ static int descriptor_of_creator(struct lwc *running)
     return mask ? lwc_name_install(running->creator, mask) : LWC_FD_NONE;
 }
 
-static int report_creation(struct lwc *lwc, struct lwc *from, const struct lwc_switch *with)
-{
-    struct lwc_create result;
-    struct lwc_create __user *to = lwc->entry.result;
+/* What the structures of LWC_IOC_CREATE and LWC_IOC_SAFEPOINT end with. */
+struct arrival {
+    u32 event;
+    s32 fd;
+    s32 caller;
+    u32 nargs;
+    u64 args[LWC_MAX_ARGS];
+};
 
-    memset(&result, 0, sizeof(result));
-    result.event = with->flags & LWC_BY_TRAP ? LWC_TRAPPED : LWC_ENTERED;
-    result.fd = descriptor_of_creator(lwc);
-    result.caller = descriptor_for(lwc, from, -1);
-    result.nargs = with->nargs;
+static_assert(sizeof(struct lwc_create) - offsetof(struct lwc_create, event) ==
+              sizeof(struct arrival));
+static_assert(sizeof(struct lwc_safepoint) - offsetof(struct lwc_safepoint, event) ==
+              sizeof(struct arrival));
+
+static int report_arrival(struct arrival __user *to, struct lwc *lwc, struct lwc *from,
+                          const struct lwc_switch *with)
+{
+    struct arrival result = {
+        .event = with->flags & LWC_BY_TRAP ? LWC_TRAPPED : LWC_ENTERED,
+        .fd = descriptor_of_creator(lwc),
+        .caller = descriptor_for(lwc, from, -1),
+        .nargs = with->nargs,
+    };
+
     memcpy(result.args, with->args, sizeof(result.args));
-    return copy_to_user(&to->event, &result.event,
-                        sizeof(result) - offsetof(struct lwc_create, event))
-               ? -EFAULT
-               : 0;
+    return copy_to_user(to, &result, sizeof(result)) ? -EFAULT : 0;
 }
 
 static int report_return(struct lwc *lwc, struct lwc *from, const struct lwc_switch *with)
@@ -85,23 +96,6 @@ static int report_return(struct lwc *lwc, struct lwc *from, const struct lwc_swi
     result.flags = with->flags & LWC_BY_TRAP;
     return copy_to_user(&to->flags, &result.flags,
                         sizeof(result) - offsetof(struct lwc_switch, flags))
-               ? -EFAULT
-               : 0;
-}
-
-static int report_safepoint(struct lwc *lwc, struct lwc *from, const struct lwc_switch *with)
-{
-    struct lwc_safepoint result;
-    struct lwc_safepoint __user *to = lwc->entry.result;
-
-    memset(&result, 0, sizeof(result));
-    result.event = with->flags & LWC_BY_TRAP ? LWC_TRAPPED : LWC_ENTERED;
-    result.fd = descriptor_of_creator(lwc);
-    result.caller = descriptor_for(lwc, from, -1);
-    result.nargs = with->nargs;
-    memcpy(result.args, with->args, sizeof(result.args));
-    return copy_to_user(&to->event, &result.event,
-                        sizeof(result) - offsetof(struct lwc_safepoint, event))
                ? -EFAULT
                : 0;
 }
@@ -166,6 +160,7 @@ int lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_swit
                   const struct lwc_entry *left)
 {
     struct lwc *from = group->running;
+    void __user *result;
     int err = change(from, to, false);
 
     if (err)
@@ -180,16 +175,17 @@ int lwc_switch_to(struct lwc_group *group, struct lwc *to, const struct lwc_swit
         from = NULL;
     }
     to->entered = true;
+    result = to->entry.result;
     switch (to->entry.call) {
     case LWC_LEFT_BY_CREATE:
-        return report_creation(to, from, with);
+        return report_arrival(result + offsetof(struct lwc_create, event), to, from, with);
+    case LWC_LEFT_BY_SAFEPOINT:
+        return report_arrival(result + offsetof(struct lwc_safepoint, event), to, from, with);
     case LWC_LEFT_BY_SWITCH:
         return report_return(to, from, with);
     case LWC_LEFT_BY_TRAP:
         lwc_refusal_answer(group, to->entry.number, with);
         return 0;
-    case LWC_LEFT_BY_SAFEPOINT:
-        return report_safepoint(to, from, with);
     }
     return 0;
 }

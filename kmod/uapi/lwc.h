@@ -559,11 +559,11 @@ struct lwc_trap {
  */
 struct lwc_safepoint {
     __u32 flags;
-    __u32 event;
+    __u32 reserved;
+    __u32 event; /* from here on as struct lwc_create */
     __s32 fd;
     __s32 caller;
     __u32 nargs;
-    __u32 reserved;
     __u64 args[LWC_MAX_ARGS];
 };
 

@@ -195,7 +195,7 @@ def _packed(result: object, error: BaseException | None) -> bytes:
     if error is None:
         try:
             return pickle.dumps((_RETURNED, result, ""))
-        except Exception as failure:  # noqa: BLE001 - anything, of any class
+        except Exception as failure:  # noqa: BLE001 - a class of the body may do anything when it is pickled
             text = f"the result of the attempt, a {type(result).__name__}, cannot be handed out"
             return pickle.dumps((_FAILED, None, f"{text}: {_summary(failure)}"))
     text = "".join(traceback.format_exception(error))
@@ -203,7 +203,7 @@ def _packed(result: object, error: BaseException | None) -> bytes:
         data = pickle.dumps((_RAISED, error, text))
         pickle.loads(data)  # many exceptions can be written and not be read
         return data
-    except Exception:  # noqa: BLE001 - likewise
+    except Exception:  # noqa: BLE001 - a class of the body may do anything when it is pickled
         return pickle.dumps((_FAILED, None, f"the attempt raised {_summary(error)}\n\n{text}"))
 
 

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "neighbours.h"
 #include "refused.h"
 #include "steps.h"
 #include "world.h"
@@ -183,24 +184,11 @@ TEST(attack_by_a_tracer)
 
     MUST(setresuid(1000, 1000, 1000));
     MUST(prctl(PR_SET_DUMPABLE, 1));
-    MUST(prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY)); /* Yama, where it is */
     if (make_with(&c, LWC_MAY_RETURN, SPECS(MEMORY(UNMAP, there, PAGE)))) {
-        pid_t self = getpid(), tracer;
-        int ready[2], status;
-        char attached;
+        pid_t tracer = attached_tracer();
 
-        MUST(pipe(ready));
-        tracer = fork();
-        if (!tracer) {
-            attached = !ptrace(PTRACE_SEIZE, self, 0, 0);
-            write(ready[1], &attached, 1);
-            pause();
-        }
-        CHECK_EQ(read(ready[0], &attached, 1), 1);
-        CHECK_EQ(attached, 1);
         CHECK_ERRNO(lwc_switch(c.fd, 0, NULL, 0, &s), EPERM);
-        MUST(kill(tracer, SIGKILL));
-        CHECK_EQ(waitpid(tracer, &status, 0), tracer);
+        end_tracer(tracer);
         finish(&c, 1);
     }
     MUST(prctl(PR_SET_DUMPABLE, 0));

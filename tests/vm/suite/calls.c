@@ -44,6 +44,7 @@ int lwc_safepoint(struct lwc_safepoint *result)
 {
     memset(result, JUNK, sizeof(*result));
     result->flags = 0;
+    result->reserved = 0;
     return lwc_call(LWC_IOC_SAFEPOINT, result);
 }
 

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "neighbours.h"
 #include "steps.h"
 #include "world.h"
 
@@ -308,38 +309,6 @@ TEST(access_must_be_given)
     FAIL("entered without the right");
 }
 
-static void send_descriptor(int socket, int fd)
-{
-    char byte = 0, control[CMSG_SPACE(sizeof(int))] = {0};
-    struct iovec vector = {&byte, 1};
-    struct msghdr message = {.msg_iov = &vector,
-                             .msg_iovlen = 1,
-                             .msg_control = control,
-                             .msg_controllen = sizeof(control)};
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-    CHECK_EQ(sendmsg(socket, &message, 0), 1);
-}
-
-static int received_descriptor(int socket)
-{
-    char byte, control[CMSG_SPACE(sizeof(int))];
-    struct iovec vector = {&byte, 1};
-    struct msghdr message = {.msg_iov = &vector,
-                             .msg_iovlen = 1,
-                             .msg_control = control,
-                             .msg_controllen = sizeof(control)};
-    int fd;
-
-    CHECK_EQ(recvmsg(socket, &message, 0), 1);
-    memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
-    return fd;
-}
-
 /*
  * A child tries everything to reach more of its creator than its mask allows: the well-known name,
  * copies of its descriptor, by dup(2) and by a socket, restricting it, descriptors others made.
@@ -361,7 +330,7 @@ TEST(masks_cannot_be_evaded)
         CHECK_OK(lwc_switch(c.fd, 0, (__u64[]){0}, 1, &s));
         caller = s.caller;
         send_descriptor(sockets[0], c.fd);
-        sent = received_descriptor(sockets[1]);
+        sent = receive_descriptor(sockets[1]);
         for (int n = 0; n < 5; n++) {
             const int fds[] = {c.fd, copy, sent, caller, LWC_FD_ROOT};
 
@@ -408,7 +377,7 @@ TEST(masks_are_no_rights)
             back(&sibling, 0);
     }
     if (make(&c, LWC_MAY_RETURN)) {
-        int sent = received_descriptor(sockets[1]);
+        int sent = receive_descriptor(sockets[1]);
 
         words[0] = 2;
         CHECK_ERRNO(answer(sibling.fd, COPIED(words, PAGE)), EACCES);

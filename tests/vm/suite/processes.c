@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "neighbours.h"
 #include "steps.h"
 #include "world.h"
 
@@ -66,36 +67,6 @@ TEST(fork_in_an_lwc)
     CHECK_EQ(value, 1);
 }
 
-static int receive(int socket)
-{
-    char byte, control[CMSG_SPACE(sizeof(int))];
-    struct iovec part = {&byte, 1};
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = control,
-                             .msg_controllen = sizeof(control)};
-    int fd;
-
-    CHECK_EQ(recvmsg(socket, &message, 0), 1);
-    memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
-    return fd;
-}
-
-static void send_descriptor(int socket, int fd)
-{
-    char byte = 0, control[CMSG_SPACE(sizeof(int))] = {0};
-    struct iovec part = {&byte, 1};
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = control,
-                             .msg_controllen = sizeof(control)};
-    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-
-    *head = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
-    memcpy(CMSG_DATA(head), &fd, sizeof(fd));
-    CHECK_EQ(sendmsg(socket, &message, 0), 1);
-}
-
 /* A descriptor passed to another process gives it nothing, and its close takes nothing. */
 TEST(passed_descriptors_give_no_rights)
 {
@@ -106,7 +77,7 @@ TEST(passed_descriptors_give_no_rights)
     MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
     pid = fork_process();
     if (pid == 0) {
-        int fd = receive(ends[1]);
+        int fd = receive_descriptor(ends[1]);
 
         CHECK_NAME(fd, EPERM);
         MUST(close(fd));
@@ -260,7 +231,7 @@ TEST(reset_leaves_shared_credentials)
     }
     worker = clone_of(c.fd);
     enter(worker, 0);
-    fd = receive(ends[0]);
+    fd = receive_descriptor(ends[0]);
     CHECK_OK(lwc_grant(LWC_FD_ROOT, fd, LWC_MAY_ENTER));
     reset(worker);
     enter(fd, 0);

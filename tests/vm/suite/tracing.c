@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "neighbours.h"
 #include "refused.h"
 #include "steps.h"
 #include "world.h"
@@ -186,25 +187,13 @@ TEST(tracers_do_not_gain_rights)
     struct lwc_switch s;
 
     if (make(&c, LWC_MAY_RETURN)) {
-        int ready[2], status;
-        pid_t self = getpid(), tracer;
+        pid_t tracer;
 
         MUST(setresuid(1000, 1000, 1000));
         MUST(prctl(PR_SET_DUMPABLE, 1));
-        MUST(prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY)); /* Yama, where it is */
-        MUST(pipe(ready));
-        tracer = fork();
-        if (!tracer) {
-            char attached = !ptrace(PTRACE_SEIZE, self, 0, 0);
-
-            write(ready[1], &attached, 1);
-            pause();
-        }
-        CHECK_EQ(read(ready[0], &status, 1), 1);
-        CHECK_EQ(status & 1, 1);
+        tracer = attached_tracer();
         CHECK_ERRNO(lwc_switch(c.fd, 0, NULL, 0, &s), EPERM);
-        MUST(kill(tracer, SIGKILL));
-        CHECK_EQ(waitpid(tracer, &status, 0), tracer);
+        end_tracer(tracer);
         finish(&c, 1);
     }
     CHECK_EQ(enter(c.fd, 0), 1);
@@ -255,25 +244,13 @@ TEST(tracers_do_not_gain_rights_by_refused_calls)
     struct lwc_create c;
 
     if (make(&c, LWC_TRAP_SYSCALLS)) {
-        int ready[2], status;
-        pid_t self = getpid(), tracer;
+        pid_t tracer;
 
         MUST(setresuid(1000, 1000, 1000));
         MUST(prctl(PR_SET_DUMPABLE, 1));
-        MUST(prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY)); /* Yama, where it is */
-        MUST(pipe(ready));
-        tracer = fork();
-        if (!tracer) {
-            char attached = !ptrace(PTRACE_SEIZE, self, 0, 0);
-
-            write(ready[1], &attached, 1);
-            pause();
-        }
-        CHECK_EQ(read(ready[0], &status, 1), 1);
-        CHECK_EQ(status & 1, 1);
+        tracer = attached_tracer();
         CHECK_EQ(TELLING(0), -EPERM);
-        MUST(kill(tracer, SIGKILL));
-        CHECK_EQ(waitpid(tracer, &status, 0), tracer);
+        end_tracer(tracer);
         TELLING(getuid());
     }
     CHECK_OK(lwc_trap(c.fd, LWC_TRAP_NONE, NULL));
