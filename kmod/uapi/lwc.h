@@ -115,7 +115,7 @@
  *     EPERM       the calling thread has no state in the lwC
  *     ESTALE      the lwC was destroyed
  *     EACCES      the right was not granted
- * Calls that wait for locks can return EINTR, only where the thread is being killed.
+ * Calls that wait for locks can return EINTR, only where the thread is being killed; others say so.
  *
  * All structures have fixed-width fields, no implicit padding, and sizes that never change under
  * the same number; a new need gets a new number. Results are written only on success. Success is 0.
@@ -485,12 +485,12 @@ struct lwc_restrict {
  * see the thread (/proc) with the memory and descriptors it works with, and the caller's credentials;
  * tracers and the audit log see this call only. What other threads destroy stays until its end.
  *
- * Errors: ENOSYS  not one of them
+ * Errors: ENOSYS  not one of them. EINTR  a signal came before anything was done
  *         EACCES  the right, or the mask; or the call is refused to the caller (LWC_IOC_TRAP)
  *         EBUSY   the target is the lwC that runs
  *         EINVAL  also: mask is 0
  *         EOPNOTSUPP  also: the thread has a seccomp(2) filter, which would not see the call
- *         EPERM   also: memory of the target that is dumpable, for a caller whose own is not
+ *         EPERM   also: memory of the target that is dumpable (at first), for a caller whose is not
  *         EROFS   the target is a snapshot
  *         ENOTRECOVERABLE  as with LWC_IOC_SWITCH
  */
@@ -549,7 +549,7 @@ struct lwc_trap {
  * leaves it waiting.
  *
  * in   flags     (0)
- * out  event     LWC_CREATED, LWC_ENTERED, LWC_TRAPPED
+ * out  event     LWC_CREATED, LWC_ENTERED, LWC_TRAPPED. From here on as struct lwc_create
  *      fd        LWC_CREATED: the number of the new lwC's descriptor in the table that the threads
  *                share. LWC_ENTERED: descriptor of the creator, or LWC_FD_NONE
  *      caller, nargs, args   LWC_ENTERED: as with LWC_IOC_SWITCH
@@ -560,7 +560,7 @@ struct lwc_trap {
 struct lwc_safepoint {
     __u32 flags;
     __u32 reserved;
-    __u32 event; /* from here on as struct lwc_create */
+    __u32 event;
     __s32 fd;
     __s32 caller;
     __u32 nargs;

@@ -169,11 +169,17 @@ class _Trip:
         assert self._file is not None
         try:
             if len(self._brought) != 2:
-                raise AttemptFailed("the attempt was left by another switch than its own")
+                raise AttemptFailed(
+                    "the attempt was left by another switch than its own: do not switch to the "
+                    "lwC that began it"
+                )
             size, number = self._brought
             if not size:
                 why = os.strerror(number) if number else "the interpreter could not write it"
-                raise AttemptFailed(f"the outcome of the attempt could not be handed out: {why}")
+                raise AttemptFailed(
+                    f"the outcome of the attempt could not be handed out: {why}; leave its "
+                    "descriptors open, and hand out less"
+                )
             kind, value, text = _unpacked(self._file, size)
         finally:
             os.close(self._file)

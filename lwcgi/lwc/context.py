@@ -179,8 +179,9 @@ class Context:
         Calls that reach past an lwC are refused in any case; see ``LWC_IOC_TRAP``.
 
         Parameters:
-            calls: numbers or names. None at all: the lwC goes without a list, and ``fork``,
-                ``clone`` and ``execve`` are let through too.
+            calls: numbers or names. None at all: nothing is refused but what always is; what the
+                list costs other processes ends with the lwC. Name ``fork``, ``vfork``, ``clone``,
+                ``clone3``, ``execve`` and ``execveat``: what those make is refused nothing.
 
         Raises:
             NotGranted: the lwC that runs is not its creator.

@@ -157,7 +157,7 @@ _OF_CALL: dict[tuple[str, int], tuple[str, str]] = {
         "switch to one of them and grant there",
     ),
     ("overlay", errno.EINVAL): (
-        "a specification is not valid here",
+        "a specification is not valid here, or the name is not one of an lwC",
         "SELF takes UNMAP, and COPY of credentials; others COPY and SHARE, not of the stack",
     ),
     ("overlay", errno.EACCES): (
@@ -173,18 +173,26 @@ _OF_CALL: dict[tuple[str, int], tuple[str, str]] = {
         "raise RLIMIT_NOFILE, or name fewer",
     ),
     ("overlay", errno.EPERM): (
-        "the lwC is another thread's, or a tracer has not the rights to follow",
-        "use it in the thread that made it; trace with CAP_SYS_PTRACE",
+        "the lwC is another thread's, a tracer has not the rights to follow, or memory is sealed",
+        "use it in the thread that made it; trace with CAP_SYS_PTRACE; overlay other ranges",
+    ),
+    ("overlay", errno.EBUSY): (
+        "the source is the lwC that runs, or a thread is about to open a descriptor of the range",
+        "undo by SELF; try again",
+    ),
+    ("overlay", errno.ENOMEM): (
+        "there is no memory, or this process may not have so much of it or so many mappings",
+        "overlay less, or raise RLIMIT_AS or vm.max_map_count; parts may be overlaid already",
     ),
     ("restrict", errno.EINVAL): (
-        "a specification is not valid here, or this is SELF or ROOT",
+        "a specification is not valid here, or this is SELF, ROOT, or no name of an lwC",
         "say what remains allowed with COPY or SHARE",
     ),
     ("restrict", errno.EACCES): (
         "this name does not allow so much",
         "narrow it to a part of what it allows",
     ),
-    ("syscall", errno.EINVAL): ("no kinds of resources, or unknown ones", "name a Kind"),
+    ("syscall", errno.EINVAL): ("the descriptor names no lwC", "name the lwC it is to be made for"),
     ("syscall", errno.ENOSYS): (
         "the module does not make this call for another lwC, or lacks the feature",
         "docs/lwc.md lists those it makes; see Door.features",
@@ -205,7 +213,7 @@ _OF_CALL: dict[tuple[str, int], tuple[str, str]] = {
     ),
     ("syscall", errno.EINTR): ("a signal came first", "make the call again"),
     ("trap", errno.EINVAL): (
-        "the lwC was created without Flag.TRAP_SYSCALLS, or the mode is unknown",
+        "the lwC was created without Flag.TRAP_SYSCALLS, or the descriptor names no lwC",
         "create it with the flag",
     ),
     ("trap", errno.EACCES): (

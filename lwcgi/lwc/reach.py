@@ -38,7 +38,7 @@ def overlay(source: Context, specs: Sequence[Spec]) -> None:
     (`Spec.mapping`), which lie at the same address in both.
 
     Parameters:
-        source: the other lwC; never a caller of this one only by being named.
+        source: the other lwC. A name got from a switch (`Switched.caller`) allows nothing.
         specs: which resources, at most 64.
 
     Raises:

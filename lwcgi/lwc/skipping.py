@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _BEFORE = dis.opmap.get("BEFORE_WITH")
 _PREFIX = dis.opmap["EXTENDED_ARG"]
+_FORMS = "write `with lwc.attempt() as name:`, or use attempt().call(function)"
 
 
 class BodySkipped(BaseException):
@@ -97,7 +98,9 @@ def _target(code: CodeType, at: int) -> tuple[str | None, bool]:
     """
     words = code.co_code
     if at < 0 or words[at] != _BEFORE:
-        raise RuntimeError("an attempt is entered by a with statement, and by nothing else")
+        raise RuntimeError(
+            f"{_FORMS}: an attempt is entered by a with statement, and by nothing else"
+        )
     at += 2
     number = words[at + 1]
     while words[at] == _PREFIX:
@@ -114,4 +117,6 @@ def _target(code: CodeType, at: int) -> tuple[str | None, bool]:
         own = code.co_varnames
         cells = tuple(name for name in code.co_cellvars if name not in own)
         return (own + cells + code.co_freevars)[number], False
-    raise RuntimeError("the with statement of an attempt has no `as`, or one with a plain name")
+    raise RuntimeError(
+        f"{_FORMS}: the with statement of an attempt has no `as`, or one with a plain name"
+    )
