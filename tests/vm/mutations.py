@@ -48,7 +48,7 @@ MUTATIONS: dict[str, Mutation] = {
     "exec_teardown": Mutation(("exec_ends_the_lwcs",)),
     # what an lwC was not given
     "create_unmap": Mutation(
-        ("attack_by_proc_mem", "attack_by_system_calls", "attack_by_core_dump")
+        ("attack_by_proc_mem", "attack_by_system_calls", "attack_by_core_dump", "attack_by_peeking")
     ),
     "tracer_dumpable": Mutation(("attack_by_a_tracer",)),
     # system calls that are refused

@@ -175,6 +175,47 @@ TEST(attack_by_way_of_a_thread)
     MUST(-pthread_join(thread, NULL));
 }
 
+/* What a process that traces this one, stopped, reads there, by a page they share; or the negative
+ * errno. */
+static long what_a_tracer_reads(const char *there, long *answer)
+{
+    pid_t self = getpid(), tracer;
+
+    *answer = 1;
+    tracer = fork();
+    if (!tracer) {
+        long word;
+
+        *answer = SYS(ptrace(PTRACE_ATTACH, self, 0, 0));
+        if (!*answer)
+            waitpid(self, NULL, __WALL);
+        errno = 0;
+        word = ptrace(PTRACE_PEEKDATA, self, there, 0);
+        if (!*answer)
+            *answer = errno ? -errno : word;
+        ptrace(PTRACE_DETACH, self, 0, 0);
+        _exit(0);
+    }
+    ending(tracer);
+    return *answer;
+}
+
+/* A tracer reads no memory of an lwC that is not mapped there. */
+TEST(attack_by_peeking)
+{
+    long *answer = shared_pages(1);
+    char *there = hidden();
+    struct lwc_create c;
+
+    MUST(prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY)); /* Yama, where it is */
+    CHECK_EQ(what_a_tracer_reads(there, answer), *(long *)there);
+    if (make_with(&c, LWC_MAY_RETURN, SPECS(MEMORY(UNMAP, there, PAGE)))) {
+        CHECK_EQ(what_a_tracer_reads(there, answer), -EIO);
+        finish(&c, 1);
+    }
+    CHECK_EQ(enter(c.fd, 0), 1);
+}
+
 /* A tracer that attached in an lwC does not come along into memory that hides from tracers. */
 TEST(attack_by_a_tracer)
 {

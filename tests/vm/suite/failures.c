@@ -162,6 +162,41 @@ TEST(failing_creations_with_threads)
     }
 }
 
+static volatile int answer_of_waiter, failed_of_waiter;
+
+static void *waits_after_failures(void *nth)
+{
+    struct lwc_safepoint s IN_ONE_PAGE;
+
+    arm((int)(long)nth);
+    answer_of_waiter = lwc_safepoint(&s);
+    failed_of_waiter = disarm();
+    if (answer_of_waiter)
+        CHECK_OK(lwc_safepoint(&s));
+    taken_with = s.fd;
+    return NULL;
+}
+
+/* A safe point that cannot be waited at leaves nothing; the thread can wait there later. */
+TEST(failing_safepoints)
+{
+    struct lwc_create c;
+
+    prepare();
+    failed_of_waiter = true;
+    for (long nth = 1; failed_of_waiter; nth++) {
+        pthread_t thread;
+
+        CHECK_EQ(pthread_create(&thread, NULL, waits_after_failures, (void *)nth), 0);
+        CHECK_OK(lwc_create_with_threads(0, NULL, 0, 1, &c));
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+        check_answer(nth, answer_of_waiter);
+        CHECK_EQ(taken_with, c.fd);
+        MUST(close(c.fd));
+        CHECK_EQ(info(LWC_FD_SELF).contexts, 1);
+    }
+}
+
 /* Memory that is shared stays what it was where the creation fails. */
 TEST(failing_shares)
 {

@@ -249,7 +249,7 @@ TEST(syscall_needs_the_right)
     CHECK_EQ(enter(d.fd, 0), 2);
 }
 
-/* A worker whose reset failed half-way, and a thread with a seccomp filter, are refused. */
+/* A thread with a seccomp filter is refused: the filter would not see the call. */
 TEST(syscall_past_no_filter)
 {
     struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -99,6 +102,21 @@ void meet(volatile int *here, int size)
     /* On a busy machine the last one takes its time; the limit of the test ends the wait. */
     while (!EVENTUALLY(*here >= size))
         ;
+}
+
+char state_of_thread(pid_t id)
+{
+    char path[64], text[512] = "", *state;
+    int fd;
+
+    sprintf(path, "/proc/self/task/%d/stat", id);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    CHECK(read(fd, text, sizeof(text) - 1) > 0);
+    MUST(close(fd));
+    state = strrchr(text, ')');
+    return state ? state[2] : 0;
 }
 
 pid_t thread_id(void)

@@ -50,4 +50,7 @@ void meet(volatile int *here, int size);
 /* Calls that the C library has no names for. */
 pid_t thread_id(void);
 
+/* The letter that /proc has for the state of a thread of this process, 0 where there is none. */
+char state_of_thread(pid_t id);
+
 #endif

@@ -34,27 +34,11 @@ static void *waits(void *argument)
     return NULL;
 }
 
-/* Whether a thread sleeps, as one does that waits. */
-static bool sleeps(pid_t id)
-{
-    char path[64], text[512] = "", *state;
-    int fd;
-
-    sprintf(path, "/proc/self/task/%d/stat", id);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    CHECK(read(fd, text, sizeof(text) - 1) > 0);
-    MUST(close(fd));
-    state = strrchr(text, ')');
-    return state && state[2] == 'S';
-}
-
 static void begin_to_wait(struct waiting *w)
 {
     w->id = 0;
     CHECK_EQ(pthread_create(&w->thread, NULL, waits, w), 0);
-    CHECK(EVENTUALLY(w->id && sleeps(w->id)));
+    CHECK(EVENTUALLY(w->id && state_of_thread(w->id) == 'S'));
 }
 
 static void taken(struct waiting *w, int fd)
@@ -150,7 +134,7 @@ TEST(signals_at_a_safe_point)
     handle(SA_RESTART);
     begin_to_wait(&w);
     CHECK_EQ(pthread_kill(w.thread, SIGUSR1), 0);
-    CHECK(EVENTUALLY(signals == 2 && sleeps(w.id)));
+    CHECK(EVENTUALLY(signals == 2 && state_of_thread(w.id) == 'S'));
     CHECK_EQ(w.answer, JUNK_WORD);
     CHECK_OK(lwc_create_with_threads(0, NULL, 0, 1, &c));
     taken(&w, c.fd);
@@ -202,7 +186,7 @@ TEST(failed_creations_give_threads_back)
     CHECK_EQ(pthread_attr_init(&attributes), 0);
     CHECK_EQ(pthread_attr_setstack(&attributes, stack, sizeof(stack)), 0);
     CHECK_EQ(pthread_create(&w.thread, &attributes, waits_on_a_stack, &w), 0);
-    CHECK(EVENTUALLY(w.id && sleeps(w.id)));
+    CHECK(EVENTUALLY(w.id && state_of_thread(w.id) == 'S'));
 
     CHECK_ERRNO(lwc_create_with_threads(0, SPECS(MEMORY(SHARE, stack, PAGE)), 1, &c), EINVAL);
     MUST(getrlimit(RLIMIT_NOFILE, &limit));
@@ -298,7 +282,7 @@ TEST(threads_wait_elsewhere)
 
     handle(0);
     CHECK_EQ(pthread_create(&thread, NULL, in_another_lwc, (void *)there), 0);
-    CHECK(EVENTUALLY(*there && sleeps(*there)));
+    CHECK(EVENTUALLY(*there && state_of_thread(*there) == 'S'));
     pid = fork_process();
     if (pid == 0) {
         struct lwc_safepoint s;
