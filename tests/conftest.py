@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # What a machine may lack without the run being worth less. Any other skip fails the run.
 _ALLOWED_SKIPS = re.compile(
-    r"this kernel or user cannot make the change '(io_flusher|arg_start|drop_capabilities)'"
+    r"this kernel or user cannot make the change '(io_flusher|arg_start|drop_capabilities|protection_key)'"
     r"|needs CPython 3\.12: immortal objects"
     r"|no Python 3\.1[123] here"
     r"|no compiler for C\+\+ here"

@@ -265,6 +265,14 @@ def take_protection_key() -> bool:
     return _try(lambda: machine.call(machine.SYS_PKEY_ALLOC, 0, 0))
 
 
+def map_execute_only() -> bool:
+    """Memory that may only be executed: the kernel takes a protection key for it, for good."""
+    if not Path("/proc/cpuinfo").read_text().count(" ospke"):
+        return False  # then nothing of it stays
+    mmap.mmap(-1, _A_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=mmap.PROT_EXEC).close()
+    return True
+
+
 def filter_core_dumps() -> None:
     """Which mappings a core dump has."""
     Path("/proc/self/coredump_filter").write_text("0x7f")
@@ -276,5 +284,6 @@ ACTS = (
     lower_break, deepen_stack, free_pages, give_file_pages_back, fill_wiped, rewrite_code,
     poke_data, poke_code, name_mapping, hint, not_inherited, file_not_inherited, guard_pages,
     guard_file_pages, lock_everything, lock_future, seal_mapping, forbid_write_and_execute,
-    merge_pages, register_membarrier, set_up_io, take_protection_key, filter_core_dumps,
+    merge_pages, register_membarrier, set_up_io, take_protection_key,
+    map_execute_only, filter_core_dumps,
 )  # fmt: skip

@@ -44,7 +44,8 @@ HAZARDS: dict[str, tuple[str, ...]] = {
     "what the kernel keeps for a memory as a whole": (
         "act lock_memory", "act lock_everything", "act lock_future", "act merge_pages",
         "act forbid_write_and_execute", "act register_membarrier", "act set_up_io",
-        "act take_protection_key", "act filter_core_dumps", "act seal_mapping",
+        "act take_protection_key", "act map_execute_only", "act filter_core_dumps",
+        "act seal_mapping",
         "act not_inherited", "act file_not_inherited", "act hint", "act guard_pages", "act guard_file_pages",
         "act name_mapping",
     ),

@@ -77,6 +77,7 @@ static const struct {
     {"pdeathsig", SYS_prctl, {PR_SET_PDEATHSIG, SIGUSR1}},
     {"arg_start", SYS_prctl, {PR_SET_MM, PR_SET_MM_ARG_START, (long)&one}},
     {"membarrier", SYS_membarrier, {1 << 4}},
+    {"protection_key", SYS_pkey_alloc, {0, 0}},
     {"mempolicy", SYS_set_mempolicy, {1, 0, 0}},
     {"robust_list", SYS_set_robust_list, {0x1000, 24}},
     {"tid_address", SYS_set_tid_address, {0x1000}},

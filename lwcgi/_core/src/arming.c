@@ -128,6 +128,22 @@ static int grow_stack(struct rewind *r)
     return 0;
 }
 
+/* The kernel tells which keys are free only by giving them (pkeys(7)). What the
+ * caller is allowed to do with one stays what it is for a key that is not used. */
+static uint32_t free_keys(void)
+{
+    enum { DISABLE_ACCESS = 1 };
+    uint32_t found = 0, key;
+    long got;
+
+    while ((got = SYS(SYS_pkey_alloc, 0, DISABLE_ACCESS, 0, 0, 0, 0)) >= 0)
+        found |= 1u << got;
+    for (key = 0; key < 32; key++)
+        if (found >> key & 1)
+            SYS(SYS_pkey_free, key, 0, 0, 0, 0, 0);
+    return found;
+}
+
 void arming_look_at_whole(struct whole *now)
 {
     enum { GET_MDWE = 66, GET_MEMORY_MERGE = 68, GET_REGISTRATIONS = 1 << 9 };
@@ -137,6 +153,7 @@ void arming_look_at_whole(struct whole *now)
     now->deny_write_execute = SYS(SYS_prctl, GET_MDWE, 0, 0, 0, 0, 0);
     now->merge = SYS(SYS_prctl, GET_MEMORY_MERGE, 0, 0, 0, 0, 0);
     now->membarrier = SYS(SYS_membarrier, GET_REGISTRATIONS, 0, 0, 0, 0, 0);
+    now->free_keys = free_keys();
     if (fd >= 0) {
         sys_read((int)fd, now->core_filter, sizeof now->core_filter);
         sys_close((int)fd);

@@ -27,6 +27,7 @@ struct whole {
     long deny_write_execute;
     long merge;
     long membarrier;
+    uint32_t free_keys; /* memory protection keys that nobody has, bit 1 << key */
     char core_filter[16];
 };
 

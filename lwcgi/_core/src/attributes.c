@@ -178,6 +178,21 @@ static void note_places(struct text *t)
     note_words(t, "program break", &end, sizeof end);
 }
 
+/* Memory protection keys: which are free shows by asking for them all (pkeys(7)). */
+static void note_keys(struct text *t)
+{
+    enum { NO_ACCESS = 1 };
+    uint64_t unused = 0;
+    long key;
+
+    while ((key = SYS(SYS_pkey_alloc, 0, NO_ACCESS, 0, 0, 0, 0)) >= 0)
+        unused |= 1ull << key;
+    note_words(t, "free protection keys", &unused, sizeof unused);
+    for (key = 0; key < 64; key++)
+        if (unused >> key & 1)
+            SYS(SYS_pkey_free, key, 0, 0, 0, 0, 0);
+}
+
 /* --- what only /proc tells ---------------------------------------------------------------- */
 
 static const char *const STATUS[] = {
@@ -380,6 +395,7 @@ int attributes_note(struct note *n, char *scratch, size_t room)
     note_timers(t);
     note_scheduling(t);
     note_places(t);
+    note_keys(t);
     note_files(t, scratch, room);
     note_namespaces(t);
     len = note_read("/proc/self/auxv", scratch, room);

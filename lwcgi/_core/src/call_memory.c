@@ -28,6 +28,13 @@ int call_owns(const struct call *c, uint64_t start, uint64_t len)
     return ranges_cover(&c->t->own, start, page_end(start, len));
 }
 
+/* For memory that may only be executed the kernel takes a protection key, once (pkeys(7)). */
+static void note_key(struct call *c)
+{
+    if (c->arg[2] == PROT_EXEC)
+        trace_flag(c->t, TRACE_WHOLE, c->nr);
+}
+
 enum verdict call_mmap(struct call *c)
 {
     uint64_t start = c->arg[0], end = page_end(start, c->arg[1]), flags = c->arg[3];
@@ -45,6 +52,7 @@ enum verdict call_mmap(struct call *c)
         ranges_add(&c->t->own, (uint64_t)c->result, page_end((uint64_t)c->result, c->arg[1]));
     if (flags & (MAP_GROWSDOWN | MAP_HUGETLB)) /* its size is not the one asked for */
         trace_flag(c->t, TRACE_MAPS, c->nr);
+    note_key(c);
     return CALL_ANSWERED;
 }
 
@@ -155,6 +163,7 @@ enum verdict call_mprotect(struct call *c)
             trace_flag(c->t, TRACE_WHOLE, c->nr);
         ranges_add(&c->t->protected, start, end);
     }
+    note_key(c);
     return call_make(c);
 }
 

@@ -64,7 +64,7 @@ ACTS = dict.fromkeys(
     (
         "map_over_shared", "not_inherited", "file_not_inherited", "guard_pages", "seal_mapping",
         "forbid_write_and_execute", "merge_pages", "register_membarrier", "set_up_io",
-        "take_protection_key", "filter_core_dumps",
+        "take_protection_key", "map_execute_only", "filter_core_dumps",
     ), REPLACED
 )  # fmt: skip
 
