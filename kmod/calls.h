@@ -38,7 +38,7 @@
     X(mmap) X(munmap) X(mprotect) X(mremap) X(madvise) X(msync) X(mincore) X(brk) X(mlock)        \
     X(mlock2) X(munlock)                                                                          \
     /* what is asked of credentials and the clock */                                              \
-    X(getuid) X(geteuid) X(getgid) X(getegid) X(getresuid) X(getresgid) X(getgroups) X(capget)    \
+    X(getuid) X(geteuid) X(getgid) X(getegid) X(getresuid) X(getresgid) X(getgroups)    \
     X(clock_gettime) X(clock_getres) X(gettimeofday) X(time) X(nanosleep) X(clock_nanosleep)      \
     X(getrandom) X(uname) X(sysinfo) X(getcwd) X(getpid) X(getppid) X(gettid)
 /* clang-format on */

@@ -19,7 +19,8 @@
  * (its own lock); the owners in a name (its lock; each reads its own without); and, where another
  * thread destroys an lwC, the memory and the table that are parked in it (the group's lock, unless
  * the group's thread is between lwc_group_begin() and lwc_group_rest(): then they are left to it).
- * The lock of a name is taken before that of a group.
+ * The lock of a name is taken before that of a group. And who makes an lwC writes into the groups
+ * of the threads that it takes along: they sleep until it is done (safepoint.c).
  */
 #ifndef _LWC_CONTEXT_H
 #define _LWC_CONTEXT_H

@@ -18,13 +18,23 @@
 #include "series.h"
 #include "symbols.h"
 
-/* 0, or -EOPNOTSUPP: the calling thread has state that could not be carried over. */
+/* 0, or -EOPNOTSUPP: the calling thread is not a 64-bit one, or has state that cannot be carried.
+ */
 int lwc_cpu_supported(void)
+{
+    if (in_compat_syscall() || !user_64bit_mode(current_pt_regs()))
+        return -EOPNOTSUPP;
+    return lwc_cpu_can_be_carried();
+}
+
+/*
+ * 0, or -EOPNOTSUPP: the calling thread has state that could not be carried over. It can come to
+ * have it without a system call; so it is asked before each time that such a state is left.
+ */
+int lwc_cpu_can_be_carried(void)
 {
     unsigned int fs, gs;
 
-    if (in_compat_syscall() || !user_64bit_mode(current_pt_regs()))
-        return -EOPNOTSUPP;
     if (current->thread.fpu.fpstate->is_valloc) /* AMX */
         return -EOPNOTSUPP;
 #ifdef CONFIG_X86_USER_SHADOW_STACK

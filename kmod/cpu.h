@@ -34,6 +34,7 @@ struct lwc_cpu {
 };
 
 int lwc_cpu_supported(void);
+int lwc_cpu_can_be_carried(void);
 int lwc_cpu_alloc(struct lwc_cpu *cpu);
 void lwc_cpu_free(struct lwc_cpu *cpu);
 void lwc_cpu_save(struct lwc_cpu *cpu);

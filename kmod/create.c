@@ -18,8 +18,8 @@
 #include "specs.h"
 #include "filter.h"
 
-/* One that is made in an lwC with a trap has one in any case. */
-static int fill_trap(struct lwc *lwc)
+/* One that is made in an lwC that is refused calls is refused them in any case. */
+static int fill_filter(struct lwc *lwc)
 {
     struct lwc_filter *above = lwc->creator->filter, *filter;
 
@@ -56,7 +56,7 @@ static int fill(struct lwc *lwc, const struct lwc_specs *specs)
     else
         err = lwc_creds_copy_current(lwc);
     if (!err)
-        err = fill_trap(lwc);
+        err = fill_filter(lwc);
     if (!err && specs->access) {
         lwc->access = lwc_mask_of_access(specs);
         err = lwc->access ? 0 : -ENOMEM;

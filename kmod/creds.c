@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Credentials of lwCs: copied, shared, switched. */
-#include <linux/capability.h>
 #include <linux/cred.h>
-#include <linux/ptrace.h>
 #include <linux/sched/coredump.h>
 #include <linux/slab.h>
-#include <linux/user_namespace.h>
 
 #include "context.h"
 #include "creds.h"
@@ -66,47 +63,12 @@ int lwc_creds_copy_parked(struct lwc *to, const struct lwc *from)
     return 0;
 }
 
-bool lwc_creds_change(const struct lwc *from, const struct lwc *to)
+/* What the thread would get in `to`; NULL where that is what it has. */
+const struct cred *lwc_creds_next(const struct lwc *from, const struct lwc *to)
 {
-    return from->creds != to->creds && to->creds->parked != current_cred();
-}
+    const struct cred *next = from->creds == to->creds ? NULL : to->creds->parked;
 
-static bool are_no_more(const struct cred *than, const struct cred *these)
-{
-    return uid_eq(these->uid, than->uid) && uid_eq(these->euid, than->euid) &&
-           uid_eq(these->suid, than->suid) && gid_eq(these->gid, than->gid) &&
-           gid_eq(these->egid, than->egid) && gid_eq(these->sgid, than->sgid) &&
-           these->user_ns == than->user_ns &&
-           cap_issubset(these->cap_permitted, than->cap_permitted);
-}
-
-/* Of a thread that is traced. */
-bool lwc_tracer_may_all(void)
-{
-    const struct cred *tracer;
-    bool may;
-
-    rcu_read_lock();
-    tracer = rcu_dereference(current->ptracer_cred);
-    may = tracer && tracer->user_ns == &init_user_ns &&
-          cap_raised(tracer->cap_effective, CAP_SYS_PTRACE);
-    rcu_read_unlock();
-    return may;
-}
-
-/*
- * Who was allowed to trace the thread with the credentials it has now would go on with the next
- * ones, as with a set-user-ID program. cred_guard_mutex is held: nobody attaches meanwhile.
- */
-static bool tracer_may_follow(const struct cred *next)
-{
-    return !current->ptrace || are_no_more(current_cred(), next) || leave_out("tracer_check") ||
-           lwc_tracer_may_all();
-}
-
-bool lwc_creds_tracer_may_follow(const struct lwc *to)
-{
-    return tracer_may_follow(to->creds->parked);
+    return next == current_cred() ? NULL : next;
 }
 
 /* The memory has been switched already: commit_creds() sets attributes of current->mm. */
@@ -145,12 +107,12 @@ static struct lwc_creds *wanted_by(const struct lwc *running, const struct lwc *
     return wanted == running->creds ? NULL : wanted;
 }
 
-/* As with a switch; what is carried out later under the same cred_guard_mutex. */
-int lwc_creds_overlay_check(const struct lwc *running, const struct lwc *source)
+/* What the lwC that runs would get by an overlay; NULL where that is what it has. */
+const struct cred *lwc_creds_overlaid(const struct lwc *running, const struct lwc *source)
 {
     const struct lwc_creds *wanted = wanted_by(running, source);
 
-    return !wanted || tracer_may_follow(wanted->parked) ? 0 : -EPERM;
+    return wanted ? wanted->parked : NULL;
 }
 
 /* From here on the lwC that runs has these, one reference. Those it had are put aside, or left. */

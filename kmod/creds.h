@@ -11,11 +11,9 @@ void lwc_creds_put(struct lwc_creds *creds);
 int lwc_creds_copy_current(struct lwc *to);
 void lwc_creds_share(struct lwc *to, struct lwc *with);
 int lwc_creds_copy_parked(struct lwc *to, const struct lwc *from);
-bool lwc_creds_change(const struct lwc *from, const struct lwc *to);
-bool lwc_creds_tracer_may_follow(const struct lwc *to);
-bool lwc_tracer_may_all(void);
+const struct cred *lwc_creds_next(const struct lwc *from, const struct lwc *to);
 void lwc_creds_switch(struct lwc *from, struct lwc *to);
-int lwc_creds_overlay_check(const struct lwc *running, const struct lwc *source);
+const struct cred *lwc_creds_overlaid(const struct lwc *running, const struct lwc *source);
 int lwc_creds_overlay(struct lwc *running, struct lwc *source, u32 action);
 
 #endif

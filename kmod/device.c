@@ -319,8 +319,6 @@ static int overlay(int fd, const struct lwc_specs *specs)
         source = lwc_by_descriptor_to_reach(group, fd, specs);
     if (IS_ERR(source))
         return PTR_ERR(source);
-    if (fd != LWC_FD_SELF && source == group->running)
-        return -EBUSY;
     return lwc_overlay(group->running, source, specs);
 }
 
@@ -380,18 +378,12 @@ static int call_restrict(struct lwc_restrict __user *arg)
 
 static int syscall_for(struct lwc_syscall *wanted)
 {
-    struct lwc_group *group = lwc_group_find();
-    struct lwc *target = lwc_by_descriptor(group, wanted->target);
-    struct lwc_specs *whole;
+    struct lwc_specs *whole = lwc_mask_of_kinds(wanted->mask);
+    struct lwc *target;
 
-    if (IS_ERR(target))
-        return PTR_ERR(target);
-    if (target == group->running)
-        return -EBUSY;
-    whole = lwc_mask_of_kinds(wanted->mask);
     if (!whole)
         return -ENOMEM;
-    target = lwc_by_descriptor_to_reach(group, wanted->target, whole);
+    target = lwc_by_descriptor_to_reach(lwc_group_find(), wanted->target, whole);
     kfree(whole);
     if (IS_ERR(target))
         return PTR_ERR(target);
@@ -409,7 +401,7 @@ static int call_syscall(struct lwc_syscall __user *arg)
 
     if (copy_from_user(&wanted, arg, sizeof(wanted)))
         return -EFAULT;
-    if (!wanted.mask || wanted.mask & ~SYSCALL_KINDS)
+    if (!wanted.mask || wanted.mask & ~LWC_ALL_KINDS)
         return -EINVAL;
     /* Whether the result can be written shows before the call is made. */
     if (put_user(wanted.result, &arg->result))

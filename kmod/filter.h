@@ -20,8 +20,8 @@ struct lwc_filter {
 
 struct lwc_filter *lwc_filter_alloc(struct lwc_filter *parent);
 struct lwc_filter *lwc_filter_copy(const struct lwc_filter *from);
-void lwc_filter_put(struct lwc_filter *trap);
-void lwc_filter_set(struct lwc_filter *trap, const unsigned long *refused);
-bool lwc_filter_refuses(const struct lwc_filter *trap, unsigned long nr);
+void lwc_filter_put(struct lwc_filter *filter);
+void lwc_filter_set(struct lwc_filter *filter, const unsigned long *refused);
+bool lwc_filter_refuses(const struct lwc_filter *filter, unsigned long nr);
 
 #endif

@@ -23,7 +23,7 @@ static struct lwc_specs *mask_alloc(unsigned int count)
 /* To be freed with kfree(), as all of these; NULL where there is no memory. */
 struct lwc_specs *lwc_mask_everything(void)
 {
-    return lwc_mask_of_kinds(1u << LWC_MEMORY | 1u << LWC_FILES | 1u << LWC_CREDENTIALS);
+    return lwc_mask_of_kinds(LWC_ALL_KINDS);
 }
 
 /* All of the kinds that are named, bit 1 << kind. */

@@ -7,6 +7,10 @@
 
 #include <linux/types.h>
 
+#include "uapi/lwc.h"
+
+#define LWC_ALL_KINDS (1u << LWC_MEMORY | 1u << LWC_FILES | 1u << LWC_CREDENTIALS)
+
 struct lwc_specs;
 
 struct lwc_specs *lwc_mask_everything(void);

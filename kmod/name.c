@@ -172,7 +172,10 @@ static bool handle_allows(const struct handle *handle, const struct lwc_specs *w
     return allows;
 }
 
-/* As lwc_by_descriptor(), if the lwC that runs may reach what is wanted through the descriptor. */
+/*
+ * As lwc_by_descriptor(), if the lwC that runs may reach what is wanted through the descriptor. It
+ * does not reach into itself: -EBUSY.
+ */
 struct lwc *lwc_by_descriptor_to_reach(struct lwc_group *group, int fd,
                                        const struct lwc_specs *wanted)
 {
@@ -183,12 +186,16 @@ struct lwc *lwc_by_descriptor_to_reach(struct lwc_group *group, int fd,
         lwc_group_begin(group);
     if (is_well_known(fd)) {
         lwc = by_well_known(group, fd);
-        return IS_ERR(lwc) ? lwc : ERR_PTR(-EACCES);
+        if (IS_ERR(lwc))
+            return lwc;
+        return ERR_PTR(lwc == group->running ? -EBUSY : -EACCES);
     }
     file = file_of(fd);
     if (IS_ERR(file))
         return ERR_CAST(file);
     lwc = lwc_of(file);
+    if (!IS_ERR(lwc) && lwc == group->running)
+        lwc = ERR_PTR(-EBUSY);
     if (!IS_ERR(lwc) &&
         (!lwc_may_access(group->running, lwc) || !handle_allows(file->private_data, wanted)))
         lwc = ERR_PTR(-EACCES);

@@ -16,6 +16,7 @@
 #include "overlay.h"
 #include "share.h"
 #include "specs.h"
+#include "tracer.h"
 
 static bool shares_something(const struct lwc_specs *specs)
 {
@@ -52,21 +53,34 @@ static int overlay_memory(const struct lwc *running, struct lwc *source,
     return err ?: lwc_graft(source->mm, specs);
 }
 
-/* All but descriptors. Nobody may begin to trace the thread after his right to was checked. */
-static int overlay_state(struct lwc *running, struct lwc *source, const struct lwc_specs *specs)
+static int overlay_unguarded(struct lwc *running, struct lwc *source, const struct lwc_specs *specs)
 {
     const struct lwc_spec *credentials = lwc_specs_has(specs, LWC_CREDENTIALS);
+    int err = overlay_memory(running, source, specs);
+
+    if (!err && credentials)
+        err = lwc_creds_overlay(running, source, credentials->action);
+    return err;
+}
+
+/* All but descriptors. A tracer would see what is overlaid, as if it had followed there. */
+static int overlay_state(struct lwc *running, struct lwc *source, const struct lwc_specs *specs)
+{
+    const struct cred *next = NULL;
+    const struct mm_struct *memory = NULL;
     int err;
 
-    if (!credentials)
-        return overlay_memory(running, source, specs);
+    if (lwc_specs_has(specs, LWC_CREDENTIALS))
+        next = lwc_creds_overlaid(running, source);
+    if (source != running && lwc_specs_has(specs, LWC_MEMORY))
+        memory = source->mm;
+    if (!lwc_tracer_matters(next, memory))
+        return overlay_unguarded(running, source, specs);
     if (mutex_lock_interruptible(&current->signal->cred_guard_mutex))
         return -ERESTARTNOINTR;
-    err = lwc_creds_overlay_check(running, source);
-    if (!err)
-        err = overlay_memory(running, source, specs);
-    if (!err)
-        err = lwc_creds_overlay(running, source, credentials->action);
+    err = lwc_tracer_may_follow(next, memory) || leave_out("overlay_tracer")
+              ? overlay_unguarded(running, source, specs)
+              : -EPERM;
     mutex_unlock(&current->signal->cred_guard_mutex);
     return err;
 }
@@ -118,6 +132,8 @@ int lwc_overlay(struct lwc *running, struct lwc *source, const struct lwc_specs 
         return err;
     if (source == running)
         return overlay_from_itself(running, specs);
+    if (!lwc_specs_has(specs, LWC_FILES))
+        return overlay_state(running, source, specs);
     if (lwc_specs_find(specs, LWC_FILES, LWC_SHARE))
         return overlay_table(running, source, specs);
     return overlay_descriptors(running, source, specs);

@@ -5,7 +5,7 @@
  * The tracepoint sys_enter is passed by every call of every entry, and what its probes make of the
  * number is what the kernel goes by: -1 is no call. A probe may not sleep, so the switch is done by
  * task work, which runs before the thread is back in user space and before it takes a signal. The
- * probe is there only while an lwC has a trap: it is what slows the calls of all other threads
+ * probe is there only while an lwC has a filter: it is what slows the calls of all other threads
  * down.
  */
 #include <linux/err.h>
@@ -16,14 +16,14 @@
 #include <asm/syscall.h>
 
 #include "context.h"
+#include "filter.h"
 #include "mutations.h"
 #include "refusal.h"
 #include "switch.h"
 #include "tracepoints.h"
-#include "filter.h"
 
-static DEFINE_MUTEX(traps_lock);
-static unsigned int traps;
+static DEFINE_MUTEX(filters_lock);
+static unsigned int filters;
 
 static void by_task_work(struct callback_head *work);
 
@@ -81,7 +81,7 @@ static long ask_creator(struct lwc_group *group)
     unsigned int i;
     int err;
 
-    if (!creator)
+    if (!creator || (lwc_cpu_can_be_carried() && !leave_out("trap_state")))
         return -EPERM;
     for (i = 0; i < ARRAY_SIZE(refusal->args); i++)
         with.args[1 + i] = refusal->args[i];
@@ -129,24 +129,24 @@ void lwc_refusal_answer(struct lwc_group *group, u64 call, const struct lwc_swit
     queue(group);
 }
 
-/* One trap more. */
+/* One filter more. */
 int lwc_refusal_begin(void)
 {
     int err = 0;
 
-    mutex_lock(&traps_lock);
-    if (!traps)
+    mutex_lock(&filters_lock);
+    if (!filters)
         err = lwc_tracepoint_register("sys_enter", on_sys_enter);
     if (!err)
-        traps++;
-    mutex_unlock(&traps_lock);
+        filters++;
+    mutex_unlock(&filters_lock);
     return err;
 }
 
 void lwc_refusal_end(void)
 {
-    mutex_lock(&traps_lock);
-    if (!--traps)
+    mutex_lock(&filters_lock);
+    if (!--filters)
         lwc_tracepoint_unregister("sys_enter", on_sys_enter);
-    mutex_unlock(&traps_lock);
+    mutex_unlock(&filters_lock);
 }

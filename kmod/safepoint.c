@@ -17,6 +17,7 @@
 #include "mask.h"
 #include "memory.h"
 #include "safepoint.h"
+#include "share.h"
 #include "specs.h"
 
 struct waiter {
@@ -66,18 +67,6 @@ static bool take(struct list_head *threads, unsigned int wanted)
     return count >= wanted;
 }
 
-static bool shares_stack(const struct lwc_specs *specs, const struct lwc *state)
-{
-    unsigned int i;
-
-    for (i = 0; i < specs->count; i++)
-        if (specs->spec[i].kind == LWC_MEMORY && specs->spec[i].action == LWC_SHARE &&
-            lwc_memory_range_touches(current->mm, state->cpu.regs.sp, specs->spec[i].start,
-                                     specs->spec[i].end))
-            return true;
-    return false;
-}
-
 /* All threads that wait here, and no less than are wanted; their number. */
 int lwc_safepoint_take(struct list_head *threads, const struct lwc_specs *specs,
                        unsigned int wanted)
@@ -88,7 +77,7 @@ int lwc_safepoint_take(struct list_head *threads, const struct lwc_specs *specs,
 
     list_for_each_entry(waiter, threads, list)
     {
-        if (shares_stack(specs, waiter->lwc))
+        if (lwc_share_touches(current->mm, waiter->lwc->cpu.regs.sp, specs))
             err = -EINVAL;
         count++;
     }

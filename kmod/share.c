@@ -200,17 +200,23 @@ static int share(struct mm_struct *mm, const struct lwc_specs *specs, bool reall
     return err;
 }
 
-/* Finds what cannot be shared; `stack` is the stack pointer of who lives in that memory. */
-int lwc_share_check(struct mm_struct *mm, unsigned long stack, const struct lwc_specs *specs)
+/* Whether a thread with that stack pointer would share its stack; frames of callers lie in the
+ * whole mapping. */
+bool lwc_share_touches(struct mm_struct *mm, unsigned long stack, const struct lwc_specs *specs)
 {
     unsigned int i;
 
-    /* The whole mapping the stack pointer is in: frames of callers lie there too. */
     for (i = 0; i < specs->count; i++)
         if (is_shared_memory(&specs->spec[i]) &&
             lwc_memory_range_touches(mm, stack, specs->spec[i].start, specs->spec[i].end))
-            return -EINVAL;
-    return share(mm, specs, false);
+            return true;
+    return false;
+}
+
+/* Finds what cannot be shared; `stack` is the stack pointer of who lives in that memory. */
+int lwc_share_check(struct mm_struct *mm, unsigned long stack, const struct lwc_specs *specs)
+{
+    return lwc_share_touches(mm, stack, specs) ? -EINVAL : share(mm, specs, false);
 }
 
 /* What was checked. */

@@ -5,6 +5,7 @@
 struct lwc_specs;
 struct mm_struct;
 
+bool lwc_share_touches(struct mm_struct *mm, unsigned long stack, const struct lwc_specs *specs);
 int lwc_share_check(struct mm_struct *mm, unsigned long stack, const struct lwc_specs *specs);
 int lwc_share_memory(struct mm_struct *mm, const struct lwc_specs *specs);
 

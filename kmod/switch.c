@@ -5,7 +5,6 @@
  * What the kernel keeps with the task is exchanged in the order in which execve(2) does it.
  */
 #include <linux/file.h>
-#include <linux/sched/coredump.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
@@ -18,6 +17,7 @@
 #include "mutations.h"
 #include "name.h"
 #include "switch.h"
+#include "tracer.h"
 
 /* From here on `to` runs. Nothing can fail. */
 static void exchange(struct lwc *from, struct lwc *to)
@@ -100,13 +100,6 @@ static int report_return(struct lwc *lwc, struct lwc *from, const struct lwc_swi
                : 0;
 }
 
-/* Who attached where the memory may be looked at shall not come along where it may not. */
-static bool hides_from_tracers(const struct lwc *to)
-{
-    return __get_dumpable(to->mm->flags) != SUID_DUMP_USER &&
-           __get_dumpable(current->mm->flags) == SUID_DUMP_USER && !leave_out("tracer_dumpable");
-}
-
 /* Who ends takes no signal any more, and may be waited for. */
 static int lock_against_tracers(bool ends)
 {
@@ -118,16 +111,14 @@ static int lock_against_tracers(bool ends)
 /* As lwc_switch_to(), without what the one tells the other. */
 static int change(struct lwc *from, struct lwc *to, bool ends)
 {
-    bool hidden = hides_from_tracers(to);
-    bool change = lwc_creds_change(from, to);
+    const struct cred *next = lwc_creds_next(from, to);
+    bool guarded = lwc_tracer_matters(next, to->mm);
     int err;
 
-    err = change || hidden ? lock_against_tracers(ends) : 0;
+    err = guarded ? lock_against_tracers(ends) : 0;
     if (err)
         return -ERESTARTNOINTR;
-    if (change && !lwc_creds_tracer_may_follow(to))
-        err = -EPERM;
-    else if (hidden && current->ptrace && !lwc_tracer_may_all())
+    if (guarded && !lwc_tracer_may_follow(next, to->mm))
         err = -EPERM;
     else
         /* Nobody shall see the credentials of one with the memory of the other: ptrace(2), /proc.
@@ -137,7 +128,7 @@ static int change(struct lwc *from, struct lwc *to, bool ends)
         exchange(from, to);
         up_write(&current->signal->exec_update_lock);
     }
-    if (change || hidden)
+    if (guarded)
         mutex_unlock(&current->signal->cred_guard_mutex);
     return err;
 }
@@ -146,7 +137,7 @@ static int change(struct lwc *from, struct lwc *to, bool ends)
 void lwc_switch_to_root(struct lwc_group *group)
 {
     lwc_group_begin(group);
-    if (group->root && group->root != group->running)
+    if (group->root && group->root != group->running && !lwc_cpu_can_be_carried())
         change(group->running, group->root, true);
     lwc_group_rest(group);
 }

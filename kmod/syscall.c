@@ -15,6 +15,7 @@
 #include "mutations.h"
 #include "symbols.h"
 #include "syscall.h"
+#include "tracer.h"
 
 static const bool supported[] = {
 #define X(call) [__NR_##call] = true,
@@ -52,11 +53,8 @@ static bool would_show_caller(const struct lwc *target)
 
 static int take(struct own *own, struct lwc *target, u32 mask)
 {
-    int err;
+    int err = down_write_killable(&current->signal->exec_update_lock);
 
-    if (mask & 1u << LWC_MEMORY && would_show_caller(target))
-        return -EPERM;
-    err = down_write_killable(&current->signal->exec_update_lock);
     if (err)
         return err;
     own->mm = current->mm;
@@ -70,6 +68,26 @@ static int take(struct own *own, struct lwc *target, u32 mask)
         own->cred = override_creds(target->creds->parked);
     up_write(&current->signal->exec_update_lock);
     return 0;
+}
+
+/* As with a switch: a tracer may change what is called, and sees what it returns. */
+static int take_guarded(struct own *own, struct lwc *target, u32 mask)
+{
+    const struct cred *next = mask & 1u << LWC_CREDENTIALS ? target->creds->parked : NULL;
+    const struct mm_struct *memory = mask & 1u << LWC_MEMORY ? target->mm : NULL;
+    int err;
+
+    if (memory && would_show_caller(target))
+        return -EPERM;
+    if (!lwc_tracer_matters(next, memory))
+        return take(own, target, mask);
+    if (mutex_lock_interruptible(&current->signal->cred_guard_mutex))
+        return -ERESTARTNOINTR;
+    err = lwc_tracer_may_follow(next, memory) || leave_out("syscall_tracer")
+              ? take(own, target, mask)
+              : -EPERM;
+    mutex_unlock(&current->signal->cred_guard_mutex);
+    return err;
 }
 
 static void give_back(const struct own *own, struct lwc *target)
@@ -139,7 +157,7 @@ int lwc_syscall(struct lwc *target, struct lwc_syscall *wanted)
     if (group->running->filter && lwc_filter_refuses(group->running->filter, wanted->nr) &&
         !leave_out("syscall_trap"))
         return -EACCES;
-    err = take(&own, target, wanted->mask);
+    err = take_guarded(&own, target, wanted->mask);
     if (err)
         return err;
     /* Descriptors of lwCs that are closed now are closed in the name of the other. */

@@ -4,8 +4,6 @@
 
 #include "uapi/lwc.h"
 
-#define SYSCALL_KINDS (1u << LWC_MEMORY | 1u << LWC_FILES | 1u << LWC_CREDENTIALS)
-
 struct lwc;
 
 int lwc_syscall_supported(u64 nr);

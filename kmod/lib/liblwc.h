@@ -273,14 +273,17 @@ struct lwc_calls {
     unsigned char bits[64];
 };
 
+/* Numbers from 512 on have no bit: they are refused always. */
 static inline void lwc_calls_add(struct lwc_calls *calls, unsigned int nr)
 {
-    calls->bits[nr / 8 % 64] |= (unsigned char)(1u << nr % 8);
+    if (nr < 8 * sizeof(calls->bits))
+        calls->bits[nr / 8] |= (unsigned char)(1u << nr % 8);
 }
 
 static inline void lwc_calls_remove(struct lwc_calls *calls, unsigned int nr)
 {
-    calls->bits[nr / 8 % 64] &= (unsigned char)~(1u << nr % 8);
+    if (nr < 8 * sizeof(calls->bits))
+        calls->bits[nr / 8] &= (unsigned char)~(1u << nr % 8);
 }
 
 /* Refuse these calls to an lwC; `mode` as in lwc.h, `calls` only with LWC_TRAP_SOME. */

@@ -490,7 +490,7 @@ struct lwc_restrict {
  *         EBUSY   the target is the lwC that runs
  *         EINVAL  also: mask is 0
  *         EOPNOTSUPP  also: the thread has a seccomp(2) filter, which would not see the call
- *         EPERM   also: memory of the target that is dumpable (at first), for a caller whose is not
+ *         EPERM   also: traced, as LWC_IOC_SWITCH; memory dumpable (at first) of which the caller's is not
  *         EROFS   the target is a snapshot
  *         ENOTRECOVERABLE  as with LWC_IOC_SWITCH
  */
@@ -554,7 +554,7 @@ struct lwc_trap {
  *                share. LWC_ENTERED: descriptor of the creator, or LWC_FD_NONE
  *      caller, nargs, args   LWC_ENTERED: as with LWC_IOC_SWITCH
  *
- * Errors: EINTR   a signal came, and the thread was not taken along
+ * Errors: EINTR   a signal came, and the thread was not taken along (SA_RESTART: begun again)
  *         ENOMEM, ENOSPC, EDQUOT  as LWC_IOC_CREATE
  */
 struct lwc_safepoint {

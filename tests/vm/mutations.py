@@ -51,7 +51,10 @@ MUTATIONS: dict[str, Mutation] = {
         ("attack_by_proc_mem", "attack_by_system_calls", "attack_by_core_dump", "attack_by_peeking")
     ),
     "tracer_dumpable": Mutation(("attack_by_a_tracer",)),
+    "syscall_tracer": Mutation(("attack_by_a_tracer_of_calls",)),
+    "overlay_tracer": Mutation(("attack_by_a_tracer_of_overlays",)),
     # system calls that are refused
+    "trap_state": Mutation(("trap_of_state_that_cannot_be_carried",)),
     "trap_skip": Mutation(("trap_refused_calls_do_not_run",)),
     "trap_always": Mutation(("trap_always_refused", "attack_by_way_of_a_thread")),
     "trap_compat": Mutation(("trap_of_the_other_entry", "escape_by_a_segment")),

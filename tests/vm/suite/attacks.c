@@ -236,3 +236,50 @@ TEST(attack_by_a_tracer)
     CHECK_EQ(enter(c.fd, 0), 1);
     CHECK_EQ(prctl(PR_GET_DUMPABLE), 0);
 }
+
+/* Who is traced makes no call with credentials, or in memory, that the tracer may not follow into.
+ */
+TEST(attack_by_a_tracer_of_calls)
+{
+    const __u64 none[6] = {0};
+    struct lwc_create user, hiding;
+    pid_t tracer;
+    __s64 result;
+
+    if (make(&hiding, LWC_MAY_RETURN)) {
+        MUST(prctl(PR_SET_DUMPABLE, 0));
+        finish(&hiding, 0);
+    }
+    enter(hiding.fd, 0);
+    if (make(&user, 0)) /* of root, as it stays */
+        FAIL("entered");
+    MUST(setresuid(1000, 1000, 1000));
+    MUST(prctl(PR_SET_DUMPABLE, 1));
+    tracer = attached_tracer();
+    CHECK_ERRNO(lwc_syscall(user.fd, 1u << LWC_CREDENTIALS, SYS_getuid, none, &result), EPERM);
+    CHECK_ERRNO(lwc_syscall(hiding.fd, 1u << LWC_MEMORY, SYS_getuid, none, &result), EPERM);
+    CHECK_OK(lwc_syscall(user.fd, 1u << LWC_MEMORY, SYS_getuid, none, &result));
+    end_tracer(tracer);
+    CHECK_OK(lwc_syscall(user.fd, 1u << LWC_CREDENTIALS, SYS_getuid, none, &result));
+    CHECK_EQ(result, 0);
+}
+
+/* Nor does it map such memory where the tracer can read it. */
+TEST(attack_by_a_tracer_of_overlays)
+{
+    char *there = hidden();
+    struct lwc_create c;
+    pid_t tracer;
+
+    MUST(setresuid(1000, 1000, 1000));
+    MUST(prctl(PR_SET_DUMPABLE, 1));
+    if (make(&c, LWC_MAY_RETURN)) {
+        MUST(prctl(PR_SET_DUMPABLE, 0));
+        finish(&c, 0);
+    }
+    enter(c.fd, 0);
+    tracer = attached_tracer();
+    CHECK_ERRNO(lwc_overlay(c.fd, SPECS(MEMORY(COPY, there, PAGE))), EPERM);
+    end_tracer(tracer);
+    CHECK_OK(lwc_overlay(c.fd, SPECS(MEMORY(COPY, there, PAGE))));
+}

@@ -289,6 +289,25 @@ TEST(trap_cannot_be_forged)
     CHECK_EQ(s.args[0], SYS_getppid);
 }
 
+/* What cannot be carried does not come to the creator by a refused call: it fails. */
+TEST(trap_of_state_that_cannot_be_carried)
+{
+    struct lwc_create c;
+
+    if (make(&c, LWC_TRAP_SYSCALLS)) {
+        long answer;
+
+        asm volatile("movl %0, %%gs" : : "r"(0x2b));
+        answer = RAW(SYS_getppid);
+        asm volatile("movl %0, %%gs" : : "r"(0));
+        TELLING(answer);
+    }
+    CHECK_EQ((long)told(c.fd, 0, 0), -EPERM);
+    CHECK_EQ(info(c.fd).contexts, 2);
+    if (make(&c, 0)) /* asks for the same */
+        FAIL("entered");
+}
+
 /* Where the creator was destroyed its own creator answers; where there is none the call fails. */
 TEST(trap_of_orphans)
 {
