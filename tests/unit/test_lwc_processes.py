@@ -152,6 +152,8 @@ def test_plans_say_everything() -> None:
         "Create": "EINVAL",
         "Grant": "EACCES ESTALE",
         "Overlay": "EACCES EINVAL EROFS ESTALE",
+        "Perform": "EACCES EBUSY EINVAL ENOSYS EPERM EROFS ESTALE",
+        "Refuse": "EACCES EINVAL ESTALE",
         "Reset": "EACCES EINVAL ESTALE",
         "Restrict": "EACCES EINVAL ESTALE",
         "Switch": "EACCES EBADF EBUSY EROFS ESTALE",
@@ -159,6 +161,12 @@ def test_plans_say_everything() -> None:
     arrivals = [step.outcome.arrival for step in steps if step.outcome.arrival]
     assert {(arrival.first, arrival.caller is None) for arrival in arrivals} == {
         (first, none) for first in (False, True) for none in (False, True)
+    }
+    refusals = [step for step in steps if step.outcome.arrival and step.outcome.arrival.refused]
+    assert {type(step.command) for step in refusals} == {commands.Call, commands.Switch}
+    answers = [step for step in steps if step.outcome.result is not None]
+    assert {type(step.command) for step in answers} == {
+        *(commands.Call, commands.Perform, commands.Switch)
     }
 
 
@@ -201,7 +209,7 @@ def test_the_model_resets() -> None:
         commands.Switch(2),
     )
     assert outcome.view.pages == (*(0,) * 7, 1, None)
-    assert outcome.view.slots == (None,) * 4
+    assert outcome.view.slots == (0, 1, 2, None)
     assert outcome.view.uid == 0
     assert outcome.arrival == commands.Arrival(True, 0, 0, ())
 
@@ -243,6 +251,52 @@ def test_the_model_refuses() -> None:
         commands.Switch(1),
     )
     assert gone.errors == {116}
+
+
+def test_the_model_performs() -> None:
+    """A call takes from the other what is named, from the caller the rest."""
+    memory, files = (commands.MEMORY,), (commands.FILES_KIND,)
+    read = commands.Call("pread64", 1, 0)
+    begin = (commands.Create(1, 0), commands.OpenSlot(1, 2))
+    word = commands.content(1)
+    done = do(*begin, commands.Perform(1, files, read))
+    assert (done.result, done.view.pages[0]) == (8, word)
+    done = do(*begin, commands.Perform(1, memory, read), commands.Switch(1))
+    assert done.view.pages[0] == commands.content(2)
+    done = do(*begin, commands.Perform(1, files, commands.Call("close", 1)), commands.Switch(1))
+    assert done.view.slots == (0, None, 2, None)
+    user = commands.Perform(1, (commands.CREDENTIALS,), commands.Call("geteuid"))
+    assert do(commands.Create(1, 0), commands.SetUser(1001), user).result == 0
+    hidden = (commands.Create(1, 0), commands.SetUser(1001))
+    assert do(*hidden, commands.Perform(1, memory, read)).errors == {1}
+    narrow = commands.Restrict(1, slots=((0, commands.SLOTS + 1, commands.SHARE),))
+    assert do(*begin, narrow, commands.Perform(1, files, read)).result == 8
+    assert do(*begin, narrow, commands.Perform(1, memory, read)).errors == {13}
+
+
+def test_the_model_refuses_calls() -> None:
+    """A refused call waits for its answer; what a creator is refused, what it makes is too."""
+    call = commands.Call("geteuid")
+    begin = (
+        commands.Create(1, commands.MAY_RETURN | commands.TRAP_SYSCALLS),
+        commands.Refuse(1, frozenset({"geteuid"})),
+        commands.Switch(1),
+    )
+    came = do(*begin, call)
+    assert came.arrival == commands.Arrival(False, 1, None, (), call)
+    assert do(*begin, call, commands.Switch(1, (0, 7))).result == 7
+    assert do(*begin, call, commands.Switch(1, (13, 7))).result == -13
+    again = commands.Switch(1, (commands.AGAIN,))
+    assert do(*begin, call, again).arrival == came.arrival
+    assert do(*begin, call, commands.Refuse(1, frozenset()), again).result == 0
+    nested = (
+        *(commands.Create(2, commands.SAME_RIGHTS), commands.Refuse(2, frozenset())),
+        *(commands.Grant(2, commands.ROOT), commands.Switch(2)),
+    )
+    came = do(*begin, *nested, call)
+    assert (came.runs, came.arrival) == (1, commands.Arrival(False, 2, None, (), call))
+    waiting = (commands.Switch(commands.ROOT), commands.Switch(1), call, commands.Switch(2))
+    assert do(*begin, *nested, *waiting, call).result == -1
 
 
 # --- the page for users -------------------------------------------------------

@@ -9,6 +9,7 @@ PRIVATE_PAGES = 6
 SHARED_PAGES = 2  # from the start
 PAGES = PRIVATE_PAGES + SHARED_PAGES + 1  # in the last one there is nothing at the start
 SLOTS = 4  # descriptors that are looked at
+FIRST_SLOT = 200  # the number of the first
 FILES = 3  # what they may name
 
 SELF = -10
@@ -17,17 +18,33 @@ ROOT = -11
 COPY, SHARE, UNMAP = range(3)
 ACCESS = 1 << 8  # with an action of a create: the new lwC may reach these of its creator
 ENTER_RIGHT = 1 << 0
-MAY_RETURN, SAME_RIGHTS, SUSPEND_ONLY, SHARE_SIGNALS = (1 << n for n in range(4))
+MAY_RETURN, SAME_RIGHTS, SUSPEND_ONLY, SHARE_SIGNALS, TRAP_SYSCALLS = (1 << n for n in range(5))
+
+MEMORY, FILES_KIND, CREDENTIALS = KINDS = range(1, 4)
+BY_ANOTHER = ("pread64", "dup2", "close", "geteuid")  # can be made with resources of another
+ALWAYS_REFUSED = "process_vm_readv"  # where calls are refused
+CALLS = (*BY_ANOTHER, ALWAYS_REFUSED)
+REFUSABLE = ("pread64", "dup2", "geteuid")  # what runs the commands makes none of these
+ALL_CALLS = frozenset({*REFUSABLE, "close", "ioctl"})
+AGAIN = (1 << 64) - 1  # an answer to a refused call: it is made once more
 
 Ranges = tuple[tuple[int, int, int], ...]
-"""Of pages or slots: the first, the one after the last, an action."""
+"""Of pages or slots: the first, the one after the last, an action.
+
+Beyond those that are looked at is one that stands for all others of the kind, for masks only.
+"""
+
+
+def content(file: int) -> int:
+    """Return the word that is in a file."""
+    return 0xF11E0000 + file
 
 
 @dataclass(frozen=True)
 class Create:
     """Make an lwC.
 
-    *wrong* names a mistake to make: see `driver._wrong`.
+    *wrong* names a mistake to make: see `specifications`.
     """
 
     new: int
@@ -138,9 +155,35 @@ class SetUser:
     uid: int
 
 
+@dataclass(frozen=True)
+class Call:
+    """Make a system call: of a slot, and a page (pread64) or another slot (dup2)."""
+
+    name: str
+    slot: int = 0
+    to: int = 0
+
+
+@dataclass(frozen=True)
+class Perform:
+    """Make a system call with resources of another, of these kinds."""
+
+    target: int
+    kinds: tuple[int, ...]
+    call: Call
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """Say which system calls of another are refused."""
+
+    target: int
+    calls: frozenset[str]
+
+
 Command = (
     Create | Switch | Clone | Reset | Close | Grant | Ask | Overlay | Restrict
-    | Write | Map | OpenSlot | SetUser
+    | Write | Map | OpenSlot | SetUser | Call | Perform | Refuse
 )  # fmt: skip
 
 
@@ -173,6 +216,7 @@ class Arrival:
     caller: int | None
     creator: int | None
     args: tuple[int, ...]
+    refused: Call | None = None
 
 
 @dataclass(frozen=True)
@@ -185,6 +229,8 @@ class Outcome:
         view: what that one sees.
         arrival: what it is told, if it was entered.
         about: the answer of `Ask`.
+        result: of a system call that was made, or whose answer was waited for: a negative errno
+            where it failed.
     """
 
     errors: frozenset[int]
@@ -192,3 +238,4 @@ class Outcome:
     view: View
     arrival: Arrival | None = None
     about: About | None = None
+    result: int | None = None

@@ -21,12 +21,23 @@ import time
 import traceback
 
 from lwcgi import lwc
+from lwcgi.lwc import _door
+from lwcgi.lwc.callnames import number_of
 from tests.vm.guest_tests import commands, plans
-from tests.vm.guest_tests.commands import ACCESS, PAGES, PRIVATE_PAGES, ROOT, SELF, View
+from tests.vm.guest_tests.commands import (
+    ALL_CALLS,
+    FIRST_SLOT,
+    PAGES,
+    PRIVATE_PAGES,
+    ROOT,
+    SELF,
+    View,
+)
+from tests.vm.guest_tests.specifications import specs_of, wrong_specs
 
 _SECONDS = 60  # for one sequence
 _ENOUGH = 5  # failed ones
-_SLOT = 200  # the first of the descriptors that are looked at
+_REACH = lwc.Feature.OVERLAY | lwc.Feature.SYSCALL | lwc.Feature.TRAP
 _PAGE = mmap.PAGESIZE
 _MAP_FIXED = 0x10
 
@@ -35,6 +46,8 @@ _libc.mmap.restype = ctypes.c_void_p
 _libc.mmap.argtypes = [
     *(ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
 ]
+_libc.syscall.restype = ctypes.c_long
+_libc.syscall.argtypes = [ctypes.c_long] * 7
 _libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 _libc.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
 
@@ -73,6 +86,8 @@ class Driver:
         for page in range(PRIVATE_PAGES, PAGES - 1):
             self._map(page, mmap.MAP_SHARED)
         _libc.munmap(self._address(PAGES - 1), _PAGE)
+        for slot in range(commands.FILES):
+            self._open(slot, slot)
         self._names = {SELF: lwc.SELF, ROOT: lwc.ROOT}
 
     def run(self) -> None:
@@ -106,14 +121,33 @@ class Driver:
                 names[target].revoke(names[holder])
             case commands.Grant(target, holder, rights):
                 names[target].grant(names[holder], lwc.Right(rights))
-            case commands.Overlay(target):
-                lwc.overlay(names[target], self._specs(command))
-            case commands.Restrict(target, new=True):
-                names[target] = names[target].restricted(self._specs(command))
-            case commands.Restrict(target):
-                names[target].restrict(self._specs(command))
             case commands.Ask(target):
                 return names[target].info()
+            case _:
+                return self._reach(command)
+        return None
+
+    def _reach(self, command: commands.Command) -> object:
+        """Do what reaches into another, or is about system calls."""
+        names = self._names
+        match command:
+            case commands.Overlay(target):
+                lwc.overlay(names[target], specs_of(command, self._start))
+            case commands.Restrict(target, new=True):
+                names[target] = names[target].restricted(specs_of(command, self._start))
+            case commands.Restrict(target):
+                names[target].restrict(specs_of(command, self._start))
+            case commands.Refuse(target, calls) if calls == ALL_CALLS:
+                names[target].allow_only([])
+            case commands.Refuse(target, calls):
+                names[target].refuse(calls)
+            case commands.Perform(target, kinds, call):
+                door, mask = lwc.current_door().fd, sum(1 << kind for kind in kinds)
+                number = number_of(call.name)
+                return _door.syscall(door, names[target].fd, mask, number, self._words(call))
+            case commands.Call(name):
+                result: int = _libc.syscall(number_of(name), *self._words(command))
+                return -ctypes.get_errno() if result == -1 else result
             case _:
                 self._change(command)
         return None
@@ -133,33 +167,13 @@ class Driver:
                 os.seteuid(0)
                 os.seteuid(uid)
 
-    def _specs(
-        self, command: commands.Create | commands.Overlay | commands.Restrict
-    ) -> list[lwc.Spec]:
-        ranges = [
-            (lwc.Kind.MEMORY, self._address(first), self._address(end), action)
-            for first, end, action in command.pages
-        ]
-        ranges += [
-            (lwc.Kind.FILES, _SLOT + first, _SLOT + end, action)
-            for first, end, action in command.slots
-        ]
-        if command.credentials is not None:
-            ranges.append((lwc.Kind.CREDENTIALS, 0, lwc.ALL, command.credentials))
-        return [
-            lwc.Spec(
-                kind, lwc.Action(action & ~ACCESS), first, end, may_access=bool(action & ACCESS)
-            )
-            for kind, first, end, action in ranges
-        ]
-
     def _create(self, command: commands.Create) -> object:
         flags = lwc.Flag(command.flags)
-        specs = self._specs(command)
+        specs = specs_of(command, self._start)
         if command.share_files:
             specs.append(lwc.Spec.files(0, lwc.ALL, lwc.Action.SHARE))
         if command.wrong:
-            specs = _wrong(command.wrong, self._start)
+            specs = wrong_specs(command.wrong, self._start)
             flags |= 1 << 30 if command.wrong == "unknown_flag" else 0
         result = lwc.create(flags=flags, specs=specs)
         if isinstance(result, lwc.Created):
@@ -173,6 +187,10 @@ class Driver:
         outcome = step.outcome
         if number not in (outcome.errors or {0}):
             raise Difference(f"answered {_name(number)}")
+        if outcome.result is not None and not number:
+            self._identify(outcome)
+            if result != outcome.result:
+                raise Difference(f"the system call answered {result}")
         if outcome.arrival and not number:
             if not isinstance(result, lwc.Entered | lwc.Switched):
                 raise Difference(f"entered, and the call returned {result}")
@@ -189,18 +207,28 @@ class Driver:
         arrival: commands.Arrival,
         result: lwc.Entered | lwc.Switched,
     ) -> None:
-        me = lwc.SELF.info().id
-        if me != self._control.ids[outcome.runs]:
-            raise Difference(f"entered was {self._number(me)}")
+        self._identify(outcome)
         first = isinstance(result, lwc.Entered)
         told = commands.Arrival(
             first,
             self._learn(result.caller),
             self._learn(result.creator, anew=True) if isinstance(result, lwc.Entered) else None,
             result.args,
+            arrival.refused,
         )
         if told != arrival:
             raise Difference(f"was told {told}")
+        wanted, came = arrival.refused, result.trapped
+        if (wanted and (wanted.name, self._words(wanted))) != (came and (came.name, came.args)):
+            raise Difference(f"was told of {came}")
+
+    def _identify(self, outcome: commands.Outcome) -> None:
+        """Before the first create there is one only, and no number of it."""
+        if not self._control.ids[0]:
+            return
+        me = lwc.SELF.info().id
+        if me != self._control.ids[outcome.runs]:
+            raise Difference(f"entered was {self._number(me)}")
 
     def _know(self, about: commands.About, info: lwc.Info) -> None:
         state = info.state & ~(lwc.State.ENTERED if about.entered is None else lwc.State(0))
@@ -245,7 +273,17 @@ class Driver:
             self._word(page).value if self._is_there(page) else None for page in range(PAGES)
         )
         slots = tuple(self._file(slot) for slot in range(commands.SLOTS))
-        return View(pages, slots, os.geteuid())
+        return View(pages, slots, os.getresuid()[1])  # geteuid can be refused
+
+    def _words(self, call: commands.Call) -> tuple[int, ...]:
+        """Return the arguments of a system call."""
+        slot = FIRST_SLOT + call.slot
+        words = {
+            "pread64": (slot, self._address(call.to), 8),
+            "dup2": (slot, FIRST_SLOT + call.to),
+            "close": (slot,),
+        }.get(call.name, ())
+        return (*words, *[0] * (6 - len(words)))
 
     def _address(self, page: int) -> int:
         return self._start + page * _PAGE
@@ -266,33 +304,16 @@ class Driver:
     def _open(self, slot: int, file: int | None) -> None:
         if file is not None:
             fd = os.open(self._files[file], os.O_RDONLY)
-            os.dup2(fd, _SLOT + slot, inheritable=False)
+            os.dup2(fd, FIRST_SLOT + slot, inheritable=False)
             os.close(fd)
         elif self._file(slot) is not None:
-            os.close(_SLOT + slot)
+            os.close(FIRST_SLOT + slot)
 
     def _file(self, slot: int) -> int | None:
         try:
-            return self._inodes[os.fstat(_SLOT + slot).st_ino]
+            return self._inodes[os.fstat(FIRST_SLOT + slot).st_ino]
         except OSError:
             return None
-
-
-def _wrong(kind: str, start: int) -> list[lwc.Spec]:
-    memory, copy = lwc.Kind.MEMORY, lwc.Action.COPY
-    one = lwc.Spec.memory(start, start + 2 * _PAGE, copy)
-    return {
-        "empty": [lwc.Spec.memory(start, start, copy)],
-        "unaligned": [lwc.Spec.memory(start + 8, start + _PAGE, copy)],
-        "overlap": [one, lwc.Spec.memory(start + _PAGE, start + 3 * _PAGE, copy)],
-        "overlap_files": [lwc.Spec.files(3, 5, copy), lwc.Spec.files(4, 9, copy)],
-        "unknown_kind": [lwc.Spec(9, copy)],  # type: ignore[arg-type] # refused is the point
-        "unknown_action": [lwc.Spec(memory, 9)],  # type: ignore[arg-type] # likewise
-        "unknown_flag": [],
-        "unmap_credentials": [lwc.Spec.credentials(lwc.Action.UNMAP)],
-        "part_of_files": [lwc.Spec.files(3, 300, lwc.Action.SHARE)],
-        "too_many": [lwc.Spec.files(300 + n, 301 + n, copy) for n in range(65)],
-    }[kind]
 
 
 def _name(number: int) -> str:
@@ -301,7 +322,7 @@ def _name(number: int) -> str:
 
 def run_one(seed: int, length: int, files: list[str]) -> str:
     """Run the sequence of a seed in a process of its own; return what went wrong, or nothing."""
-    reach = lwc.Feature.OVERLAY in lwc.Door().features
+    reach = _REACH in lwc.Door().features
     steps = plans.make(seed, length, reach=reach)
     shared = mmap.mmap(-1, ctypes.sizeof(Control))
     control = Control.from_buffer(shared)
@@ -346,8 +367,9 @@ def main() -> int:
         os.chmod(folder, 0o755)
         files = [os.path.join(folder, str(number)) for number in range(commands.FILES)]
         for path in files:
-            with open(path, "w"):
-                os.chmod(path, 0o644)
+            with open(path, "wb") as file:
+                file.write(commands.content(files.index(path)).to_bytes(8, "little"))
+            os.chmod(path, 0o644)
         while done < count and len(failures) < _ENOUGH:
             problem = run_one(first + done, length, files)
             if problem:

@@ -6,7 +6,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.vm.guest_tests.commands import ACCESS, PAGES, SHARE, SLOTS, UNMAP
+from tests.vm.guest_tests.commands import (
+    ACCESS,
+    CREDENTIALS,
+    FILES_KIND,
+    KINDS,
+    MEMORY,
+    PAGES,
+    SHARE,
+    SLOTS,
+    UNMAP,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,14 +24,15 @@ if TYPE_CHECKING:
     from tests.vm.guest_tests.commands import Create, Overlay, Restrict
 
 _NOTHING = -1
+_PAGES, _SLOTS = PAGES + 1, SLOTS + 1  # with the one that stands for all others
 
 
 @dataclass(frozen=True)
 class Mask:
     """The most that is allowed of each page, each slot, and the credentials: an action, or nothing."""
 
-    pages: tuple[int, ...] = (_NOTHING,) * PAGES
-    slots: tuple[int, ...] = (_NOTHING,) * SLOTS
+    pages: tuple[int, ...] = (_NOTHING,) * _PAGES
+    slots: tuple[int, ...] = (_NOTHING,) * _SLOTS
     user: int = _NOTHING
 
     def allows(self, wanted: Mask) -> bool:
@@ -33,7 +44,13 @@ class Mask:
         )
 
 
-EVERYTHING = Mask((SHARE,) * PAGES, (SHARE,) * SLOTS, SHARE)
+def of_kinds(kinds: Iterable[int]) -> Mask:
+    """Return the mask that allows all of these kinds."""
+    level = {kind: SHARE if kind in kinds else _NOTHING for kind in KINDS}
+    return Mask((level[MEMORY],) * _PAGES, (level[FILES_KIND],) * _SLOTS, level[CREDENTIALS])
+
+
+EVERYTHING = of_kinds(KINDS)
 
 
 @dataclass
@@ -50,8 +67,8 @@ def of_access(command: Create) -> Mask | None:
         return None
     user = command.credentials & ~ACCESS if command.credentials & ACCESS else _NOTHING
     return Mask(
-        _levels(PAGES, ((a, b, _given(action)) for a, b, action in command.pages)),
-        _levels(SLOTS, ((a, b, _given(action)) for a, b, action in command.slots)),
+        _levels(_PAGES, ((a, b, _given(action)) for a, b, action in command.pages)),
+        _levels(_SLOTS, ((a, b, _given(action)) for a, b, action in command.slots)),
         user,
     )
 
@@ -59,8 +76,8 @@ def of_access(command: Create) -> Mask | None:
 def of_what_is_named(command: Overlay | Restrict) -> Mask:
     """Return what an overlay wants, or a restriction leaves."""
     return Mask(
-        _levels(PAGES, command.pages),
-        _levels(SLOTS, command.slots),
+        _levels(_PAGES, command.pages),
+        _levels(_SLOTS, command.slots),
         _NOTHING if command.credentials is None else command.credentials,
     )
 

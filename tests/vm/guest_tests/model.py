@@ -11,24 +11,31 @@ Where the header leaves a choice, the answer is a set of errors, or the command 
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 
 from tests.vm.guest_tests.commands import (
     ACCESS,
-    COPY,
+    AGAIN,
+    BY_ANOTHER,
+    CREDENTIALS,
     ENTER_RIGHT,
+    FILES,
+    FILES_KIND,
     MAY_RETURN,
+    MEMORY,
     PAGES,
     PRIVATE_PAGES,
     ROOT,
     SAME_RIGHTS,
     SELF,
     SHARE,
-    SLOTS,
     SUSPEND_ONLY,
+    TRAP_SYSCALLS,
     UNMAP,
     About,
     Arrival,
     Ask,
+    Call,
     Clone,
     Close,
     Command,
@@ -38,15 +45,25 @@ from tests.vm.guest_tests.commands import (
     OpenSlot,
     Outcome,
     Overlay,
+    Perform,
+    Refuse,
     Reset,
     Restrict,
     SetUser,
     Switch,
-    View,
     Write,
 )
 from tests.vm.guest_tests.lwcs import Lwc, Page, Table, User
-from tests.vm.guest_tests.masks import EVERYTHING, Handle, Mask, of_access, of_what_is_named
+from tests.vm.guest_tests.masks import (
+    EVERYTHING,
+    Handle,
+    Mask,
+    of_access,
+    of_kinds,
+    of_what_is_named,
+)
+from tests.vm.guest_tests.overlays import is_nonsense, overlay
+from tests.vm.guest_tests.refusals import Refusals, answered, is_answer, perform
 
 
 class World:
@@ -55,38 +72,50 @@ class World:
     def __init__(self) -> None:
         pages: list[Page | None] = [Page(shared=n >= PRIVATE_PAGES) for n in range(PAGES - 1)]
         pages.append(None)
-        root = Lwc(0, None, pages, Table([None] * SLOTS), User(), entered=True)
+        root = Lwc(0, None, pages, Table([*range(FILES), None]), User(), entered=True)
         self.all: dict[int, Lwc] = {}
         self._root = root
         self.runs = root
 
     def apply(self, command: Command) -> Outcome:
         """Do what the command does, and return what must come of it."""
-        arrival = about = None
+        arrival = about = result = None
         errors = self._refusals(command)
         if not errors:
             match command:
-                case Create():
-                    self._create(command)
-                case Clone(snapshot, new):
-                    self._clone(self._named(snapshot), new)
                 case Switch():
-                    arrival = self._switch(command)
-                case Reset(worker):
-                    self._reset(self._named(worker))
-                case Close(target):
-                    self._close(self._named(target))
-                case Grant(target, holder, rights):
-                    self._grant(self._named(target), self._named(holder), rights)
+                    arrival, result = self._switch(command)
+                case Call():
+                    arrival, result = self._call(command)
+                case Perform():
+                    result = self._perform(command)
                 case Ask(target):
                     about = self._about(self._named(target))
-                case Overlay():
-                    self._overlay(command)
-                case Restrict():
-                    self._restrict(command)
                 case _:
-                    self._change(command)
-        return Outcome(errors, self.runs.number, self._view(), arrival, about)
+                    self._do(command)
+        return Outcome(errors, self.runs.number, self.runs.view(), arrival, about, result)
+
+    def _do(self, command: Command) -> None:
+        """Do what only succeeds."""
+        match command:
+            case Create():
+                self._create(command)
+            case Clone(snapshot, new):
+                self._clone(self._named(snapshot), new)
+            case Reset(worker):
+                self._reset(self._named(worker))
+            case Close(target):
+                self._close(self._named(target))
+            case Grant(target, holder, rights):
+                self._grant(self._named(target), self._named(holder), rights)
+            case Overlay():
+                overlay(self.runs, self._named(command.target), command)
+            case Restrict():
+                self._restrict(command)
+            case Refuse(target, calls):
+                self._refuse(self._named(target), calls)
+            case _:
+                self._change(command)
 
     def is_fair(self, command: Command) -> bool:
         """Return whether the header says what must come of it, and the lwC that runs can do it."""
@@ -104,7 +133,10 @@ class World:
                 return not self._named(worker).settled
             case Close(target):
                 return target not in (SELF, ROOT)
-            case Overlay(target) | Restrict(target) if target not in (SELF, ROOT):
+            case Switch(target, args) if self.all:
+                entered = self._named(target)
+                return not entered.refuses("ioctl") and (not entered.waits or is_answer(args))
+            case Overlay(target) | Restrict(target) | Perform(target) if target not in (SELF, ROOT):
                 return self.runs.names[target].mask is not None
         return True
 
@@ -127,11 +159,13 @@ class World:
                     (bool(command.wrong), errno.EINVAL),
                     (bool(flags & SUSPEND_ONLY) and moving, errno.EINVAL),
                 )
-            case Overlay() | Restrict() if _is_nonsense(command):
+            case Overlay() | Restrict() if is_nonsense(command):
                 return frozenset({errno.EINVAL})
+            case Perform(_, kinds, call) if not kinds or call.name not in BY_ANOTHER:
+                return _one((not kinds, errno.EINVAL), (True, errno.ENOSYS))
             case (
                 Switch(target) | Clone(target) | Reset(target) | Ask(target) | Grant(target)
-                | Overlay(target) | Restrict(target)
+                | Overlay(target) | Restrict(target) | Perform(target) | Refuse(target)
             ):  # fmt: skip
                 if not self.all:
                     return frozenset({errno.EBADF})
@@ -175,6 +209,21 @@ class World:
                 )
             case Restrict(target):
                 return _one((not self._allows(target, of_what_is_named(command)), errno.EACCES))
+            case Refuse():
+                return _any((not mine, errno.EACCES), (not lwc.refusals, errno.EINVAL))
+            case Perform(target, kinds, call):
+                allowed = target != ROOT and (
+                    lwc is self.runs or self._allows(target, of_kinds(kinds))
+                )
+                shows = MEMORY in kinds and self.runs.hidden and not lwc.hidden
+                return _one(
+                    (lwc is self.runs, errno.EBUSY),
+                    (not allowed or not self.may_reach(self.runs, lwc), errno.EACCES),
+                ) or _any(
+                    (self.runs.refuses(call.name), errno.EACCES),
+                    (lwc.frozen, errno.EROFS),
+                    (shows, errno.EPERM),
+                )
         return frozenset()
 
     def _allows(self, target: int, wanted: Mask) -> bool:
@@ -182,32 +231,34 @@ class World:
         assert mask is not None, "a command that is not fair is not applied"
         return mask.allows(wanted)
 
-    def _overlay(self, command: Overlay) -> None:
-        runs, source = self.runs, self._named(command.target)
-        for first, end, action in command.pages:
-            for n in range(first, end):
-                page = source.pages[n] if action != UNMAP else None
-                if page and action == SHARE:
-                    page.shared = True
-                runs.pages[n] = Page(page.value) if page and not page.shared else page
-        for first, end, action in command.slots:
-            there = source.table.slots[first:end]
-            runs.table.slots[first:end] = [None] * len(there) if action == UNMAP else there
-        if command.credentials is None:
-            return
-        if source is runs or (command.credentials == SHARE and source.user is runs.own_user):
-            runs.user, runs.own_user = runs.own_user or runs.user, None
-        elif command.credentials == COPY or source.user is not runs.user:
-            runs.own_user = runs.own_user or runs.user
-            copied = command.credentials == COPY
-            runs.user = User(source.user.uid) if copied else source.user
-
     def _restrict(self, command: Restrict) -> None:
         mask = of_what_is_named(command)
         if command.new:
             self.runs.names[command.target] = Handle(mask)
         else:
             self.runs.names[command.target].mask = mask
+
+    def _refuse(self, lwc: Lwc, calls: frozenset[str]) -> None:
+        assert lwc.refusals
+        lwc.refusals.names = calls
+
+    def _call(self, call: Call) -> tuple[Arrival | None, int | None]:
+        """Make a call of the one that runs; one that is refused leads to its creator."""
+        runs = self.runs
+        if not runs.refuses(call.name):
+            return None, perform(call, runs.pages, runs.table, runs.user)
+        if not runs.creator or runs.creator.waits:
+            return None, -errno.EPERM
+        runs.waits = call
+        return self._enter(runs.creator, runs, (), call)
+
+    def _perform(self, command: Perform) -> int:
+        kinds = command.kinds
+        memory, files, user = (
+            self._named(command.target) if kind in kinds else self.runs
+            for kind in (MEMORY, FILES_KIND, CREDENTIALS)
+        )
+        return perform(command.call, memory.pages, files.table, user.user)
 
     def _change(self, command: Command) -> None:
         """Do what needs no call of the module."""
@@ -220,7 +271,8 @@ class World:
                 self.runs.pages[page] = Page() if there else None
             case OpenSlot(slot, file):
                 self.runs.table.slots[slot] = file
-            case SetUser(uid):
+            case SetUser(uid):  # that of root on the way
+                self.runs.hidden |= bool(self.runs.user.uid or uid)
                 self.runs.user.uid = uid
 
     def _create(self, command: Create) -> None:
@@ -246,6 +298,8 @@ class World:
         new.may = set(creator.may) if command.flags & SAME_RIGHTS else set()
         if command.flags & MAY_RETURN:
             new.may.add(creator.number)
+        if creator.refusals or command.flags & TRAP_SYSCALLS:
+            new.refusals = Refusals(creator.refusals)
         creator.settled = True
         self.all[command.new] = new
         creator.names[command.new] = Handle(EVERYTHING)
@@ -254,6 +308,8 @@ class World:
         self.all[new] = worker = snapshot.copy(new, self.runs)
         worker.snapshot, worker.may = snapshot, set(snapshot.may)
         worker.reach = set(snapshot.reach)
+        if snapshot.refusals:
+            worker.refusals = replace(snapshot.refusals)
         self.runs.names[new] = Handle(EVERYTHING)
 
     def _grant(self, target: Lwc, holder: Lwc, rights: int) -> None:
@@ -262,13 +318,22 @@ class World:
         if not rights & ACCESS and holder.creator is target:
             holder.access = None
 
-    def _switch(self, command: Switch) -> Arrival:
+    def _switch(self, command: Switch) -> tuple[Arrival | None, int | None]:
         left, entered = self.runs, self._named(command.target)
         if command.discard:
             self._destroy(left)
+        return self._enter(entered, left, command.args)
+
+    def _enter(
+        self, entered: Lwc, left: Lwc, args: tuple[int, ...], refused: Call | None = None
+    ) -> tuple[Arrival | None, int | None]:
+        """Return what the one that is entered is told, or the result of the call it waits in."""
         self.runs = entered
+        call, entered.waits = entered.waits, None
+        if call:
+            return self._call(call) if args[:1] == (AGAIN,) else (None, answered(args))
         caller = None
-        if not command.discard and self.may_enter(entered, left):
+        if not left.dead and self.may_enter(entered, left):
             caller = left.number
             self._learn(entered, caller)
         first, entered.entered = not entered.entered, True
@@ -279,7 +344,7 @@ class World:
         elif first and entered.creator and entered.creator.number in entered.may:
             creator = entered.creator.number
             entered.names[creator] = Handle(None)
-        return Arrival(first, caller, creator, command.args)
+        return Arrival(first, caller, creator, args, refused), None
 
     def _reset(self, worker: Lwc) -> None:
         assert worker.snapshot
@@ -287,6 +352,7 @@ class World:
         fresh = worker.snapshot.copy(worker.number, worker.creator)
         worker.pages, worker.table, worker.user = fresh.pages, fresh.table, fresh.user
         worker.names, worker.entered, worker.own_user = fresh.names, False, None
+        worker.hidden, worker.waits = fresh.hidden, None
 
     def _close(self, lwc: Lwc) -> None:
         for other in self.all.values():
@@ -320,21 +386,6 @@ class World:
         if number == SELF:
             return self.runs
         return self.all[0 if number == ROOT else number]
-
-    def _view(self) -> View:
-        lwc = self.runs
-        pages = tuple(None if page is None else page.value for page in lwc.pages)
-        return View(pages, tuple(lwc.table.slots), lwc.user.uid)
-
-
-def _is_nonsense(command: Overlay | Restrict) -> bool:
-    """Return whether an action does not go with the name, whatever that names."""
-    actions = {action for _, _, action in (*command.pages, *command.slots)}
-    if isinstance(command, Restrict):
-        return UNMAP in actions or command.target in (SELF, ROOT)
-    if command.target == SELF:
-        return bool(actions - {UNMAP}) or command.credentials not in (None, COPY)
-    return UNMAP in actions
 
 
 def _one(*checks: tuple[bool, int]) -> frozenset[int]:

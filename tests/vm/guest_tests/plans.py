@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING
 
 from tests.vm.guest_tests.commands import (
     ACCESS,
+    AGAIN,
+    ALL_CALLS,
+    BY_ANOTHER,
+    CALLS,
     COPY,
     ENTER_RIGHT,
     FILES,
+    KINDS,
     MAY_RETURN,
     PAGES,
+    REFUSABLE,
     ROOT,
     SAME_RIGHTS,
     SELF,
@@ -21,8 +27,10 @@ from tests.vm.guest_tests.commands import (
     SHARE_SIGNALS,
     SLOTS,
     SUSPEND_ONLY,
+    TRAP_SYSCALLS,
     UNMAP,
     Ask,
+    Call,
     Clone,
     Close,
     Command,
@@ -32,18 +40,20 @@ from tests.vm.guest_tests.commands import (
     OpenSlot,
     Outcome,
     Overlay,
+    Perform,
     Ranges,
+    Refuse,
     Reset,
     Restrict,
     SetUser,
     Switch,
     Write,
 )
-from tests.vm.guest_tests.masks import of_what_is_named
+from tests.vm.guest_tests.masks import of_kinds, of_what_is_named
 from tests.vm.guest_tests.model import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 WRONG = (
     *("empty", "unaligned", "overlap", "overlap_files", "unknown_kind", "unknown_action"),
@@ -83,6 +93,8 @@ class _Author:
         }  # fmt: skip
         if self._reach:
             kinds |= {self._overlay: 6, self._undo: 1, self._restrict: 2}
+            kinds |= {self._perform: 6, self._call: 4, self._refuse: 1, self._answer: 5}
+            kinds |= {self._round_of_refusals: 1}
         before = {self._create: 5, self._write: 2, self._slot: 1, self._ask: 1, self._switch: 1}
         steps: list[Step] = []
         while len(steps) < length:
@@ -109,6 +121,7 @@ class _Author:
         reaching = [self._overlay] * self._reach
         self._next = [
             lambda: Create(snapshot, SUSPEND_ONLY | MAY_RETURN, *self._two_ranges()),
+            lambda: self._refusal(snapshot),
             *self._dice.choices(changes, k=self._dice.randint(0, 2)),
             lambda: Clone(snapshot, worker),
             lambda: None if other is None else Grant(other, worker, ACCESS),
@@ -118,6 +131,33 @@ class _Author:
             *self._dice.choices([*changes, *reaching], k=self._dice.randint(0, 2)),
             lambda: Reset(worker),
             lambda: Switch(worker),
+        ]
+
+    def _round_of_refusals(self) -> None:
+        """Begin another: one waits for the answer to a refused call, while what it made runs."""
+        if self._is_full():
+            return
+        creator, outer = self._world.runs.number or ROOT, self._made + 1
+        inner = outer + 1
+        nested = self._dice.choice((0, TRAP_SYSCALLS))
+        self._next = [
+            lambda: Create(outer, MAY_RETURN | TRAP_SYSCALLS),
+            lambda: self._refusal(outer),
+            lambda: Switch(outer),
+            lambda: Create(inner, SAME_RIGHTS | MAY_RETURN | nested),
+            lambda: self._refusal(inner),
+            lambda: Grant(inner, creator),
+            lambda: Switch(inner),
+            self._call,
+            self._answer,
+            lambda: Switch(creator),
+            lambda: self._refusal(outer),
+            lambda: Switch(outer),
+            self._call,
+            lambda: Switch(inner),
+            self._call,
+            lambda: Switch(creator),
+            self._answer,
         ]
 
     def _target(self, wanted: str = "") -> int | None:
@@ -137,6 +177,20 @@ class _Author:
             ],
             "snapshot": [n for n in names if self._world.all[n].frozen],
             "worker": [n for n in names if self._world.all[n].snapshot],
+            "waiting": [n for n in names if self._world.all[n].waits],
+            "refused": [
+                n
+                for n in names
+                if (lwc := self._world.all[n]).creator is runs and lwc.refusals and not lwc.dead
+            ],
+            "perform": [
+                n
+                for n in names
+                if (lwc := self._world.all[n])
+                and self._world.may_reach(runs, lwc)
+                and not lwc.dead
+                and not lwc.frozen
+            ],
             "reach": [n for n in names if self._world.may_reach(runs, self._world.all[n])],
         }[wanted]
         luck = self._dice.random()
@@ -158,6 +212,7 @@ class _Author:
         flags |= MAY_RETURN if roll() < 0.7 else 0
         flags |= SAME_RIGHTS if roll() < 0.2 else 0
         flags |= SUSPEND_ONLY if roll() < 0.35 else 0
+        flags |= TRAP_SYSCALLS if self._reach and roll() < 0.3 else 0
         wrong = self._dice.choice(WRONG) if roll() < 0.08 else ""
         share_files = roll() < 0.12
         share_user = roll() < 0.15
@@ -166,9 +221,10 @@ class _Author:
         if self._reach and (not flags & SUSPEND_ONLY or roll() < 0.05):
             pages, slots = self._with_access(pages), self._with_access(slots)
             user |= ACCESS if roll() < 0.1 else 0
-        return Create(
-            self._made + 1, flags, pages, () if share_files else slots, share_files, user, wrong
-        )
+        new = self._made + 1
+        if self._reach:
+            self._next = [lambda: self._refusal(new)]
+        return Create(new, flags, pages, () if share_files else slots, share_files, user, wrong)
 
     def _with_access(self, ranges: Ranges) -> Ranges:
         """Return the same, some of which the new lwC may reach later."""
@@ -194,6 +250,8 @@ class _Author:
     def _switch(self) -> Switch | None:
         args = tuple(self._dice.getrandbits(64) for _ in range(self._dice.randint(0, 8)))
         target = self._target("enter")
+        if target in self._world.runs.names and self._world.all[target].waits:
+            args = self._words_of_answer()
         return None if target is None else Switch(target, args, self._dice.random() < 0.06)
 
     def _clone(self) -> Clone | None:
@@ -241,8 +299,59 @@ class _Author:
             return None
         pages = self._ranges(PAGES, (COPY, SHARE, SHARE))
         slots = self._ranges(SLOTS, (COPY,))
+        if self._dice.random() < 0.4:
+            pages = ((0, PAGES + 1, SHARE),)
+        if self._dice.random() < 0.4:
+            slots = ((0, SLOTS + 1, SHARE),)
         user = self._dice.choice((None, COPY, SHARE))
         return Restrict(target, pages, slots, user, self._dice.random() < 0.6)
+
+    def _call(self) -> Call:
+        runs = self._world.runs
+        refused = [name for name in CALLS if runs.refuses(name)]
+        return self._of(refused if refused and self._dice.random() < 0.7 else CALLS)
+
+    def _of(self, names: Sequence[str]) -> Call:
+        name = self._dice.choice(names)
+        to = self._dice.randrange(PAGES if name == "pread64" else SLOTS)
+        return Call(name, self._dice.randrange(SLOTS), to)
+
+    def _perform(self) -> Perform | None:
+        """Most of the time something that is allowed."""
+        target = self._target("perform") if self._world.runs.names else None
+        if target is None:
+            return None
+        kinds = self._dice.sample(KINDS, self._dice.choice((1, 1, 1, 2, 2, 3)))
+        if self._dice.random() < 0.02:
+            kinds = []
+        rare = self._dice.random() < 0.05
+        command = Perform(target, tuple(kinds), self._of(CALLS if rare else BY_ANOTHER))
+        handle = self._world.runs.names.get(target)
+        if handle and handle.mask and not handle.mask.allows(of_kinds(kinds)):
+            return command if self._dice.random() < 0.3 else None
+        return command
+
+    def _refuse(self) -> Refuse | None:
+        target = self._target("refused")
+        return None if target is None else Refuse(target, self._some_calls())
+
+    def _refusal(self, target: int) -> Refuse | None:
+        """Say what is refused to one that was just made, so that it can be entered."""
+        lwc = self._world.all.get(target)
+        return Refuse(target, self._some_calls()) if lwc and lwc.refusals else None
+
+    def _some_calls(self) -> frozenset[str]:
+        if self._dice.random() < 0.05:
+            return ALL_CALLS
+        return frozenset(name for name in REFUSABLE if self._dice.random() < 0.6)
+
+    def _answer(self) -> Switch | None:
+        target = self._target("waiting")
+        return None if target is None else Switch(target, self._words_of_answer())
+
+    def _words_of_answer(self) -> tuple[int, ...]:
+        words = (AGAIN,), (AGAIN,), (), (0, self._dice.getrandbits(63)), (13, 1), (4095,)
+        return self._dice.choice(words)
 
     def _ask(self) -> Ask | None:
         target = self._target()
