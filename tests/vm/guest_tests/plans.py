@@ -93,7 +93,7 @@ class _Author:
         }  # fmt: skip
         if self._reach:
             kinds |= {self._overlay: 6, self._undo: 1, self._restrict: 2}
-            kinds |= {self._perform: 6, self._call: 4, self._refuse: 1, self._answer: 5}
+            kinds |= {self._perform: 6, self._call: 4, self._refuse: 2, self._answer: 5}
             kinds |= {self._round_of_refusals: 1}
         before = {self._create: 5, self._write: 2, self._slot: 1, self._ask: 1, self._switch: 1}
         steps: list[Step] = []
@@ -147,6 +147,7 @@ class _Author:
             lambda: Create(inner, SAME_RIGHTS | MAY_RETURN | nested),
             lambda: self._refusal(inner),
             lambda: Grant(inner, creator),
+            self._perform,
             lambda: Switch(inner),
             self._call,
             self._answer,
@@ -180,8 +181,8 @@ class _Author:
             "waiting": [n for n in names if self._world.all[n].waits],
             "refused": [
                 n
-                for n in names
-                if (lwc := self._world.all[n]).creator is runs and lwc.refusals and not lwc.dead
+                for n in [*names, SELF]
+                if (lwc := runs if n == SELF else self._world.all[n]).refusals
             ],
             "perform": [
                 n
@@ -306,13 +307,10 @@ class _Author:
         user = self._dice.choice((None, COPY, SHARE))
         return Restrict(target, pages, slots, user, self._dice.random() < 0.6)
 
-    def _call(self) -> Call:
-        runs = self._world.runs
-        refused = [name for name in CALLS if runs.refuses(name)]
-        return self._of(refused if refused and self._dice.random() < 0.7 else CALLS)
-
-    def _of(self, names: Sequence[str]) -> Call:
-        name = self._dice.choice(names)
+    def _call(self, names: Sequence[str] = CALLS) -> Call:
+        """Most of the time one that is refused, where any is."""
+        refused = [name for name in names if self._world.runs.refuses(name)]
+        name = self._dice.choice(refused if refused and self._dice.random() < 0.7 else names)
         to = self._dice.randrange(PAGES if name == "pread64" else SLOTS)
         return Call(name, self._dice.randrange(SLOTS), to)
 
@@ -325,7 +323,7 @@ class _Author:
         if self._dice.random() < 0.02:
             kinds = []
         rare = self._dice.random() < 0.05
-        command = Perform(target, tuple(kinds), self._of(CALLS if rare else BY_ANOTHER))
+        command = Perform(target, tuple(kinds), self._call(CALLS if rare else BY_ANOTHER))
         handle = self._world.runs.names.get(target)
         if handle and handle.mask and not handle.mask.allows(of_kinds(kinds)):
             return command if self._dice.random() < 0.3 else None
