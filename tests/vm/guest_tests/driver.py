@@ -322,7 +322,8 @@ def _name(number: int) -> str:
 
 def run_one(seed: int, length: int, files: list[str]) -> str:
     """Run the sequence of a seed in a process of its own; return what went wrong, or nothing."""
-    reach = _REACH in lwc.Door().features
+    with lwc.Door() as door:
+        reach = _REACH in door.features
     steps = plans.make(seed, length, reach=reach)
     shared = mmap.mmap(-1, ctypes.sizeof(Control))
     control = Control.from_buffer(shared)

@@ -203,8 +203,8 @@ class World:
                 allowed = target != ROOT and self._allows(target, named)
                 shares = SHARE in (*named.pages, *named.slots, named.user)
                 return _one(
-                    (not allowed or not self.may_reach(self.runs, lwc), errno.EACCES),
                     (lwc is self.runs, errno.EBUSY),
+                    (not allowed or not self.may_reach(self.runs, lwc), errno.EACCES),
                     (lwc.frozen and shares, errno.EROFS),
                 )
             case Restrict(target):
