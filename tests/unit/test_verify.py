@@ -105,7 +105,7 @@ DIFFERENCES = {
     "pdeathsig": r"attribute death signal: expected 0x9, found 0xa$",
     "arg_start": r"attribute memory layout: ",
     "membarrier": r"attribute membarrier registrations: expected 0, found 16$",
-    "protection_key": r"attribute free protection keys: expected 0xfffe, found 0xfffc$",
+    "protection_key": r"attribute protection keys: expected 0x1, found 0x3$",
     "mlockall_future": r"attribute VmLck: expected 0 kB, found 4 kB$",
     "mempolicy": r"attribute memory policy: expected 0x0 .*, found 0x\w+ ",
     "robust_list": r"attribute robust list: expected 0x0 .*, found 0x1000 0x18$",

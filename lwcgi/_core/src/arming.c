@@ -128,8 +128,10 @@ static int grow_stack(struct rewind *r)
     return 0;
 }
 
-/* The kernel tells which keys are free only by giving them (pkeys(7)). What the
- * caller is allowed to do with one stays what it is for a key that is not used. */
+/* The kernel tells which keys are free, and not taken by itself for memory that can
+ * only be executed, by giving them (pkeys(7)). So only the root may ask: who is killed
+ * meanwhile must take the memory along. What the caller may do with a key stays what
+ * it is for one that is not used. */
 static uint32_t free_keys(void)
 {
     enum { DISABLE_ACCESS = 1 };

@@ -178,19 +178,18 @@ static void note_places(struct text *t)
     note_words(t, "program break", &end, sizeof end);
 }
 
-/* Memory protection keys: which are free shows by asking for them all (pkeys(7)). */
+/* Which memory protection keys are in use (pkeys(7)). What nobody has allocated is
+ * refused before anything else; no memory is changed, for there is none. */
 static void note_keys(struct text *t)
 {
-    enum { NO_ACCESS = 1 };
-    uint64_t unused = 0;
-    long key;
+    enum { KEYS = 16 };
+    const uint64_t beyond = 0x7ffffffff000; /* the end of what processes may map */
+    uint64_t used = 0, key;
 
-    while ((key = SYS(SYS_pkey_alloc, 0, NO_ACCESS, 0, 0, 0, 0)) >= 0)
-        unused |= 1ull << key;
-    note_words(t, "free protection keys", &unused, sizeof unused);
-    for (key = 0; key < 64; key++)
-        if (unused >> key & 1)
-            SYS(SYS_pkey_free, key, 0, 0, 0, 0, 0);
+    for (key = 0; key < KEYS; key++)
+        if (SYS(SYS_pkey_mprotect, beyond, PAGE, PROT_NONE, key, 0, 0) == -ENOMEM)
+            used |= 1ull << key;
+    note_words(t, "protection keys", &used, sizeof used);
 }
 
 /* --- what only /proc tells ---------------------------------------------------------------- */
