@@ -18,6 +18,7 @@ from ._lwcgi import ffi, lib
 ENGINE_NONE: int = lib.ENGINE_NONE
 ENGINE_FORK: int = lib.ENGINE_FORK
 ENGINE_REWIND: int = lib.ENGINE_REWIND
+ENGINE_LWC: int = lib.ENGINE_LWC
 # A worker's exit code that asks for another in its place.
 EXIT_REPLACE: int = lib.CHANNEL_EXIT_REPLACE
 MAX_LISTENERS: int = lib.KEEP_LISTENERS
@@ -51,6 +52,7 @@ class CoreSettings:
     verify: bool
     dispatch: bool
     verbose: bool
+    discard: bool
     json: bool
     events_fd: int
     access_log_fd: int
@@ -255,7 +257,7 @@ class Core:
             raise ValueError(f"at most {MAX_LISTENERS} addresses and {MAX_CLIENTS} clients")
         self._worker = settings.worker
         self._frozen = False
-        self._forks = settings.engine != ENGINE_REWIND
+        self._forks = settings.engine not in (ENGINE_REWIND, ENGINE_LWC)
         cfg = ffi.new("struct lw_settings *")
         for name in CoreSettings.__dataclass_fields__:
             if name not in ("listeners", "clients"):

@@ -7,6 +7,7 @@ from pathlib import Path
 from cffi import FFI
 
 HERE = Path(__file__).parent
+CONTRACT = HERE.parent.parent / "kmod" / "uapi"
 SOURCES = sorted((HERE / "src").glob("*.c"))
 FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wconversion", "-D_GNU_SOURCE"]
 
@@ -25,8 +26,12 @@ ffibuilder.set_source(
     "lwcgi._core._lwcgi",
     '#include "core.h"\n#include "channel.h"\n#include "context.h"\n#include "holes.h"\n#include "selftest.h"\n#include "step.h"\n',
     sources=[os.path.relpath(path, HERE.parent.parent) for path in SOURCES],
-    include_dirs=[os.path.relpath(HERE / "src", HERE.parent.parent)],
-    depends=[os.path.relpath(path, HERE.parent.parent) for path in (HERE / "src").glob("*.h")],
+    include_dirs=[os.path.relpath(path, HERE.parent.parent) for path in (HERE / "src", CONTRACT)],
+    depends=[
+        os.path.relpath(path, HERE.parent.parent)
+        for folder in (HERE / "src", CONTRACT)
+        for path in folder.glob("*.h")
+    ],
     extra_link_args=LINK_FLAGS,
     extra_compile_args=FLAGS,
 )

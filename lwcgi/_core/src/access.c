@@ -47,7 +47,11 @@ static void seconds(struct text *t, uint64_t ns)
 static const char *engine(const struct keep *k)
 {
     static const char *const names[] = {
-        [ENGINE_NONE] = "none", [ENGINE_FORK] = "fork", [ENGINE_REWIND] = "rewind"};
+        [ENGINE_NONE] = "none",
+        [ENGINE_FORK] = "fork",
+        [ENGINE_REWIND] = "rewind",
+        [ENGINE_LWC] = "lwc",
+    };
 
     return names[k->cfg.engine];
 }

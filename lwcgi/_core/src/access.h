@@ -12,7 +12,7 @@
 
 #include "keep.h"
 
-/* How `rewind` got rid of a request's effects. */
+/* How `rewind` or `lwc` got rid of a request's effects. */
 enum undone { UNDONE_IN_PLACE, UNDONE_NEW_TASK, UNDONE_AFTER_END, UNDONE_NEW_WORKER };
 
 /* The current request is over. Where keep.undo_follows is set its line waits

@@ -15,6 +15,8 @@
 #include "guard.h"
 #include "hand.h"
 #include "loop.h"
+#include "lwc_engine.h"
+#include "lwc_inside.h"
 #include "maps.h"
 #include "relay.h"
 #include "report.h"
@@ -110,6 +112,8 @@ int lw_arm(const int *fds, int count, int *bad)
     if (!ret && k->cfg.engine != ENGINE_REWIND)
         STEP(HIDE_ROOT)
             ret = (int)sys_prctl(PR_SET_DUMPABLE, 0);
+    if (!ret && k->cfg.engine == ENGINE_LWC)
+        ret = lwc_engine_open(k);
     return ret ? ret : maps_vsize(&f->vsize);
 }
 
@@ -151,6 +155,10 @@ int lw_next(void)
         int ret = rewind_next(k, keep_inbox);
         return ret == 1 ? LW_FRESH : ret;
     }
+    case ENGINE_LWC: {
+        int ret = lwc_engine_next(k, keep_inbox);
+        return ret == 1 ? LW_FRESH : ret;
+    }
     default:
         return next_in_child(k);
     }
@@ -170,6 +178,12 @@ int lw_rehearse(const uint8_t *block, uint32_t len)
     keep_inbox->role = FCGI_RESPONDER;
     keep_inbox->number = 0;
     return 0;
+}
+
+/* In a worker of `lwc`, or in a copy that one has forked. */
+static int is_worker(void)
+{
+    return !keep_inbox->keep && keep_inbox->door >= 0;
 }
 
 const uint8_t *lw_block(uint32_t *len)
@@ -202,15 +216,18 @@ int lw_headers_sent(void)
 int lw_write(const void *data, size_t len, int last)
 {
     context_only(keep_inbox);
-    return keep_inbox->keep ? direct_write(keep_inbox->keep, data, len, last)
-                            : context_write(keep_inbox, data, len, last);
+    if (keep_inbox->keep)
+        return direct_write(keep_inbox->keep, data, len, last);
+    return is_worker() ? lwc_inside_write(keep_inbox, data, len, last)
+                       : context_write(keep_inbox, data, len, last);
 }
 
 long lw_read(void *buf, size_t len)
 {
     context_only(keep_inbox);
-    return keep_inbox->keep ? direct_read(keep_inbox->keep, buf, len)
-                            : context_read(keep_inbox, buf, len);
+    if (keep_inbox->keep)
+        return direct_read(keep_inbox->keep, buf, len);
+    return is_worker() ? lwc_inside_read(keep_inbox, buf, len) : context_read(keep_inbox, buf, len);
 }
 
 int lw_renew_random(uint32_t *state)
@@ -226,10 +243,12 @@ void lw_log(char level, const void *text, size_t len)
 
     if (keep_inbox->trace) /* a copy the application forked has no keep */
         context_only(keep_inbox);
-    if (!k) {
+    if (!k && is_worker())
+        lwc_inside_log(keep_inbox, level, text, len);
+    else if (!k)
         context_log(keep_inbox, level, text, len);
+    if (!k)
         return;
-    }
     if (level == 'N') { /* worth saying once in a worker's life */
         if (k->noted)
             return;
@@ -249,6 +268,10 @@ void lw_log(char level, const void *text, size_t len)
 
 void lw_abort(void)
 {
+    if (is_worker()) {
+        lwc_inside_abort(keep_inbox);
+        return;
+    }
     if (!keep_inbox->keep)
         context_abort(keep_inbox);
     /* Where nothing was sent the client can still be told. */
@@ -258,6 +281,8 @@ void lw_abort(void)
 
 void lw_leave(void)
 {
+    if (is_worker())
+        lwc_inside_leave(keep_inbox);
     if (!keep_inbox->keep)
         context_leave(keep_inbox);
     if (keep_inbox->trace)

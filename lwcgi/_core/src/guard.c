@@ -30,7 +30,6 @@ void guard_child_enter(struct keep *k, struct inbox *in)
         sys_setpgid(0, 0);
     if (sys_getppid() != in->frozen.root_pid)
         sys_exit(0);
-    sys_prctl(PR_SET_DUMPABLE, (unsigned long)in->frozen.dumpable);
     sys_setrlimit(RLIMIT_CORE, &no_core);
     if (in->frozen.max_request_memory) {
         memory.rlim_cur = memory.rlim_max = in->frozen.vsize + in->frozen.max_request_memory;
@@ -230,6 +229,7 @@ int guard_run(struct keep *k, struct inbox *in)
 
         if (pid == 0) {
             guard_child_enter(k, in);
+            sys_prctl(PR_SET_DUMPABLE, (unsigned long)in->frozen.dumpable);
             sys_sigprocmask(SIG_SETMASK, &in->frozen.app_mask, NULL);
             return 1;
         }

@@ -45,10 +45,10 @@ int keep_map(const struct lw_settings *cfg)
 {
     size_t keep_len = pages(sizeof(struct keep) + cfg->max_params);
     size_t inbox_len = pages(sizeof(struct inbox) + cfg->max_params);
-    /* The serving child of `none` and its root are two memories that must see
-     * one keep. A context of `fork` must see none, nor what one of `rewind`
-     * forks, whose own memory is the root's. */
-    int shared = cfg->engine == ENGINE_NONE;
+    /* The serving child of `none` or `lwc` and its root are two memories that
+     * must see one keep. A context of `fork` must see none, nor what one of
+     * `rewind` forks, whose own memory is the root's. */
+    int shared = cfg->engine == ENGINE_NONE || cfg->engine == ENGINE_LWC;
     long k = keep_map_guarded(keep_len, shared ? MAP_SHARED : MAP_PRIVATE);
     struct keep *keep;
     long in, ret;
@@ -79,7 +79,7 @@ int keep_map(const struct lw_settings *cfg)
     keep_inbox = (struct inbox *)in;
     keep_inbox->size = inbox_len;
     keep_inbox->keep = keep;
-    keep_inbox->channel = -1;
+    keep_inbox->channel = keep_inbox->door = -1;
     keep_inbox->worker = cfg->worker;
     keep_inbox->frozen.max_request_memory = cfg->max_request_memory;
     return 0;

@@ -32,7 +32,7 @@ enum {
     KEEP_MAX_FILES = 1024, /* the application's own open files at freezing time */
 };
 
-enum engine { ENGINE_NONE = 0, ENGINE_FORK = 1, ENGINE_REWIND = 2 };
+enum engine { ENGINE_NONE = 0, ENGINE_FORK = 1, ENGINE_REWIND = 2, ENGINE_LWC = 3 };
 
 struct lw_settings {
     int32_t engine;
@@ -46,6 +46,7 @@ struct lw_settings {
     int32_t verify;              /* compare everything with the snapshot after each request */
     int32_t dispatch;            /* see the application's system calls, where the kernel can */
     int32_t verbose;             /* a line for each request: how it was undone */
+    int32_t discard;             /* `lwc`: a new worker for each request, none is reset */
     int32_t json;                /* the access log consists of JSON objects */
     int32_t events_fd;
     int32_t access_log_fd; /* a pipe that does not block; -1 = off */
@@ -137,7 +138,7 @@ struct counters {
     uint64_t refused; /* answered by the root: 400, 413, 431, 500 … */
     uint64_t handed;  /* connections given to another worker */
     uint64_t leftovers_killed;
-    /* How `rewind` got rid of a request's effects: */
+    /* How `rewind` and `lwc` got rid of a request's effects: */
     uint64_t in_place;
     uint64_t new_tasks;
     uint64_t ended; /* its process had ended */
@@ -174,10 +175,10 @@ struct keep {
     uint32_t conn_limit;
     int32_t own[KEEP_OWN]; /* descriptors of the engine; -1 where there is none */
     int32_t top_fd;        /* highest descriptor that was ever a connection */
-    int32_t unused;
-    int32_t more_new; /* there was a new connection at the last look */
-    int32_t took_new; /* the last turn was a new connection's */
-    uint32_t turns;   /* since the last look for new connections */
+    int32_t stage;         /* `lwc`: how far the serving child came, enum lwc_stage */
+    int32_t more_new;      /* there was a new connection at the last look */
+    int32_t took_new;      /* the last turn was a new connection's */
+    uint32_t turns;        /* since the last look for new connections */
     uint32_t unused2;
     uint32_t ready_at;
     uint32_t ready_count;
@@ -250,6 +251,9 @@ struct inbox {
     int32_t headers_sent;
     int32_t finished;
     int32_t worker;
+    int32_t door; /* /dev/lwc, the way to a root in the same process; -1 where it is elsewhere */
+    int32_t unused;
+    uint8_t *exchange; /* what the two see both; `lwc` only */
     uint64_t number;
     struct frozen frozen;
     uint8_t message[KEEP_READ];

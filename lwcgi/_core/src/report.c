@@ -75,7 +75,7 @@ void report_counters(struct keep *k)
         {" connections handed on", c->handed},
         {" leftover processes killed", c->leftovers_killed},
         {" lines of the access log lost", c->unlogged},
-        /* The rest is known of the `rewind` engine only. */
+        /* The rest is known of `rewind` only, and of `lwc` the first four and the last. */
         {" undone in place", c->in_place},
         {" with a new task", c->new_tasks},
         {" after their process ended", c->ended},
@@ -84,14 +84,18 @@ void report_counters(struct keep *k)
         {" blind", c->blind},
         {" pages put back", c->pages},
     };
-    enum { OTHERS = 9 };
+    enum { OTHERS = 9, UNDONE = 4 };
+    const unsigned all = sizeof parts / sizeof *parts;
     struct text t = report_start(k, 'I');
     unsigned i;
 
     text_str(&t, "worker ");
     text_num(&t, (uint64_t)k->cfg.worker);
     text_str(&t, " ends: ");
-    for (i = 0; i < (k->rewind ? sizeof parts / sizeof *parts : OTHERS); i++) {
+    for (i = 0; i < all; i++) {
+        if (i >= OTHERS && k->cfg.engine != ENGINE_REWIND &&
+            (k->cfg.engine != ENGINE_LWC || (i >= OTHERS + UNDONE && i < all - 1)))
+            continue;
         text_str(&t, i ? ", " : "");
         text_num(&t, parts[i].n);
         text_str(&t, parts[i].what);

@@ -204,6 +204,7 @@ static void child(void *arg)
     struct rewind *r = k->rewind;
 
     guard_child_enter(k, in);
+    sys_prctl(PR_SET_DUMPABLE, (unsigned long)in->frozen.dumpable);
     track_new_task(&r->track, in->pid);
     sys_setrlimit(RLIMIT_STACK, &r->stack_limit);
     SYS(SYS_set_robust_list, r->robust_list, r->robust_len, 0, 0, 0, 0);

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+#include "lwc_calls.h"
+
+#include <lwc.h>
+#include <string.h>
+
+#include <linux/prctl.h>
+
+#include "sys.h"
+
+/* Newer than Debian 12's headers. */
+enum { NR_lsm_set_self_attr = 460, NR_mseal = 462, NR_last = 466 };
+
+/* From the next on they may do anything. */
+enum { KNOWN = NR_last + 1, CALLS = 8 * LWC_CALLS_BYTES };
+
+/* What is left out changes memory, descriptors, credentials, other files of the
+ * lwC, or nothing at all; or something far away, which no engine undoes. */
+static const uint16_t NOTED[] = {
+    /* processes and threads, whose own calls are not refused */
+    SYS_clone,
+    SYS_clone3,
+    SYS_fork,
+    SYS_vfork,
+    SYS_execve,
+    SYS_execveat,
+    SYS_setpgid,
+    SYS_setsid,
+    SYS_set_tid_address,
+    SYS_set_robust_list,
+    SYS_rseq,
+    /* where it is, and what it sees */
+    SYS_chdir,
+    SYS_fchdir,
+    SYS_chroot,
+    SYS_pivot_root,
+    SYS_umask,
+    SYS_unshare,
+    SYS_setns,
+    /* what it may; with credentials goes the signal at its parent's death */
+    SYS_setuid,
+    SYS_setgid,
+    SYS_setreuid,
+    SYS_setregid,
+    SYS_setresuid,
+    SYS_setresgid,
+    SYS_setfsuid,
+    SYS_setfsgid,
+    SYS_setgroups,
+    SYS_capset,
+    SYS_add_key,
+    SYS_request_key,
+    SYS_keyctl,
+    SYS_setrlimit,
+    SYS_prlimit64,
+    SYS_ioperm,
+    SYS_iopl,
+    SYS_bpf,
+    SYS_landlock_restrict_self,
+    NR_lsm_set_self_attr,
+    /* how it runs */
+    SYS_setpriority,
+    SYS_sched_setparam,
+    SYS_sched_setscheduler,
+    SYS_sched_setaffinity,
+    SYS_sched_setattr,
+    SYS_ioprio_set,
+    SYS_set_mempolicy,
+    SYS_set_mempolicy_home_node,
+    SYS_personality,
+    SYS_prctl,
+    SYS_arch_prctl,
+    /* signals and timers */
+    SYS_rt_sigaction,
+    SYS_alarm,
+    SYS_setitimer,
+    SYS_timer_create,
+    SYS_timer_settime,
+    SYS_timer_delete,
+    SYS_mq_notify,
+    /* adjustments at its end */
+    SYS_semop,
+    SYS_semtimedop,
+    /* handles on its memory, and what memory has beside mappings */
+    SYS_io_setup,
+    SYS_io_destroy,
+    SYS_io_submit,
+    SYS_userfaultfd,
+    SYS_modify_ldt,
+    SYS_pkey_alloc,
+    SYS_pkey_free,
+    NR_mseal,
+};
+
+static void refuse(uint8_t *refused, unsigned nr)
+{
+    refused[nr / 8] |= (uint8_t)(1u << nr % 8);
+}
+
+void lwc_calls_denied(uint8_t refused[LWC_CALLS_BYTES])
+{
+    memset(refused, 0, LWC_CALLS_BYTES);
+    /* The root would make its calls under the same filter. */
+    refuse(refused, SYS_seccomp);
+}
+
+void lwc_calls_noted(uint8_t refused[LWC_CALLS_BYTES])
+{
+    unsigned i;
+
+    lwc_calls_denied(refused);
+    for (i = 0; i < sizeof NOTED / sizeof *NOTED; i++)
+        refuse(refused, NOTED[i]);
+    for (i = KNOWN; i < CALLS; i++)
+        refuse(refused, i);
+}
+
+static int judge_prctl(__u64 option)
+{
+    enum { USER_DISPATCH = 59 };
+
+    /* Both would change what becomes of the root's own calls. */
+    return option == PR_SET_SECCOMP || option == USER_DISPATCH ? EPERM : 0;
+}
+
+int lwc_calls_judge(const __u64 *call)
+{
+    if (call[0] >= CALLS) /* also by a 32-bit entry, LWC_TRAP_COMPAT */
+        return ENOSYS;
+    switch (call[0]) {
+    case SYS_io_uring_setup:
+    case SYS_io_uring_enter:
+    case SYS_io_uring_register:
+        return ENOSYS;
+    case SYS_seccomp:
+    case SYS_ptrace:
+    case SYS_process_vm_readv:
+    case SYS_process_vm_writev:
+    case SYS_process_madvise:
+    case SYS_pidfd_getfd:
+    case SYS_perf_event_open:
+        return EPERM;
+    case SYS_prctl:
+        return judge_prctl(call[1]);
+    default:
+        return 0;
+    }
+}

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT */
+#include "lwc_root.h"
+
+#include <string.h>
+
+#include "access.h"
+#include "answer.h"
+#include "channel.h"
+#include "direct.h"
+#include "loop.h"
+#include "lwc_calls.h"
+#include "lwc_door.h"
+#include "lwc_exchange.h"
+#include "lwc_freeze.h"
+#include "lwc_unchanged.h"
+#include "report.h"
+#include "request.h"
+#include "step.h"
+#include "sys.h"
+
+enum {
+    MAX_LINES = 10000, /* of log from one request; more are a flood */
+    FEW_PAGES = 1024,  /* whatever putting them back takes, it is not for their number */
+};
+
+struct root {
+    struct keep *k;
+    struct inbox *in;
+    struct lwc_frozen frozen;
+    int worker;
+    int lines;         /* of log that the request under way has sent */
+    int noted;         /* … and the first call it made that the task does not get over; -1 */
+    const char *wrong; /* why the worker is not to be entered again, or NULL */
+    uint64_t made_ns;  /* what it took to make the worker */
+    /* The last undo, for the log: */
+    uint64_t pages, checked, mappings, reset_ns;
+    int reset_err;
+    struct lwc_unchanged task;
+};
+
+static void __attribute__((noreturn)) leave(struct keep *k)
+{
+    k->stage = LWC_LEFT;
+    sys_exit(CHANNEL_EXIT_LEFT);
+}
+
+static void __attribute__((noreturn)) cannot_serve(struct keep *k, const char *what, int err)
+{
+    struct text t = report_start(k, 'E');
+
+    text_str(&t, "the worker cannot be frozen: ");
+    text_str(&t, what);
+    text_str(&t, ", errno ");
+    text_num(&t, (uint64_t)-err);
+    text_str(&t, "; see `lwcgi check`, or use --engine fork");
+    report_send(k, &t);
+    sys_exit(1);
+}
+
+/* --- the worker ------------------------------------------------------------------ */
+
+static int make_worker(struct root *r)
+{
+    uint64_t began = now_ns();
+
+    r->worker = lwc_door_clone(r->frozen.door, r->frozen.snapshot);
+    r->made_ns = now_ns() - began;
+    r->wrong = NULL;
+    return r->worker < 0 ? r->worker : 0;
+}
+
+/* Returns 1 where the worker is what the snapshot is, and worth to be kept. */
+static int put_back(struct root *r)
+{
+    struct lwc_reset reset = {.worker = r->worker};
+    uint64_t began = now_ns();
+
+    if (r->wrong || r->k->cfg.discard)
+        return 0;
+    r->reset_err = lwc_door_call(r->frozen.door, LWC_IOC_RESET, &reset);
+    r->reset_ns = now_ns() - began;
+    r->pages = reset.pages_copied;
+    r->checked = reset.pages_checked;
+    r->mappings = reset.mappings;
+    r->k->count.pages += reset.pages_copied;
+    /* Pages stay the worker's once it has changed them, and are put back each
+     * time. Where that takes longer than making another, that is made. */
+    return !r->reset_err && (r->reset_ns <= 2 * r->made_ns || reset.pages_private < FEW_PAGES);
+}
+
+/* Makes the worker what the snapshot is. Returns 0 or -errno. */
+static int undo(struct root *r)
+{
+    if (put_back(r)) {
+        r->k->count.in_place++;
+        return 0;
+    }
+    sys_close(r->worker); /* destroys it */
+    r->k->count.new_workers++;
+    return make_worker(r);
+}
+
+/* --- a request ------------------------------------------------------------------- */
+
+static void log_line(struct root *r, size_t len, uint64_t level)
+{
+    struct keep *k = r->k;
+    struct text t;
+
+    if (++r->lines > MAX_LINES)
+        return;
+    if (level == 'N') { /* said once per worker, not once per request */
+        if (k->noted)
+            return;
+        k->noted = 1;
+        level = 'W';
+    }
+    if (level != 'D' && level != 'I' && level != 'W')
+        level = 'E';
+    /* The root may be writing a line about this request just now. */
+    direct_acquire(k);
+    /* In small letters: whatever it is, it comes from the application. */
+    t = report_request(k, (char)(level | 32));
+    if (r->lines == MAX_LINES)
+        text_str(&t, "its further log lines are dropped; this is the last: ");
+    text_escaped(&t, r->frozen.exchange, len);
+    report_send(k, &t);
+    direct_release(k);
+}
+
+/* The variables of the request from `from` on. */
+static long more_of_block(const struct root *r, size_t len, uint64_t from)
+{
+    const struct inbox *in = r->in;
+
+    if (from > in->block_len || len > in->block_len - from)
+        return -EINVAL;
+    memcpy(r->frozen.exchange, in->block + from, len);
+    return 0;
+}
+
+/* Does what the worker asks for. Returns the answer. */
+static long answer(struct root *r, const struct lwc_switch *with)
+{
+    size_t len = with->args[1];
+    struct keep *k = r->k;
+
+    if (len > LWC_EXCHANGE) {
+        r->wrong = "said more than there is room for";
+        return 0;
+    }
+    switch (with->args[0]) {
+    case LWC_WORD_BLOCK:
+        return more_of_block(r, len, with->args[2]);
+    case LWC_WORD_READ:
+        return direct_read(k, r->frozen.exchange, len);
+    case LWC_WORD_WRITE:
+        return direct_write(k, r->frozen.exchange, len, with->args[2] == 1);
+    case LWC_WORD_LOG:
+        log_line(r, len, with->args[2]);
+        return 0;
+    case LWC_WORD_ABORT:
+        /* Where nothing was sent the client can still be told. */
+        if (k->rq.headers_sent)
+            k->rq.poisoned = 1;
+        return 0;
+    default:
+        r->wrong = "said what it cannot mean";
+        return 0;
+    }
+}
+
+/* A call of the worker that is refused to it. */
+static void judge(struct root *r, struct lwc_switch *with)
+{
+    uint8_t refused[LWC_CALLS_BYTES];
+    struct lwc_trap trap = {r->worker, LWC_TRAP_SOME, (__u64)refused};
+    int number = (int)(uint32_t)with->args[0], err = lwc_calls_judge(with->args);
+
+    if (!err) {
+        if (r->noted < 0)
+            r->noted = number;
+        /* The task is given up, so what else it does to itself is its own affair. */
+        lwc_calls_denied(refused);
+        err = -lwc_door_call(r->frozen.door, LWC_IOC_TRAP, &trap);
+    }
+    memset(with, 0, sizeof *with);
+    with->target = r->worker;
+    with->nargs = 1;
+    with->args[0] = err ? (__u64)err : LWC_TRAP_AGAIN;
+}
+
+/* Enters the worker until it is done with its request, or something is wrong. */
+static void go_between(struct root *r)
+{
+    struct inbox *in = r->in;
+    struct lwc_switch with = {.target = r->worker, .nargs = LWC_FIRST_COUNT};
+    long outcome;
+
+    with.args[LWC_FIRST_LEN] = in->block_len;
+    with.args[LWC_FIRST_ROLE] = (__u64)in->role;
+    with.args[LWC_FIRST_BODY] = (__u64)in->has_body;
+    with.args[LWC_FIRST_NUMBER] = in->number;
+    memcpy(r->frozen.exchange, in->block,
+           in->block_len < LWC_EXCHANGE ? in->block_len : LWC_EXCHANGE);
+    for (;;) {
+        if (lwc_door_switch(r->frozen.door, &with)) {
+            r->wrong = "could not be entered";
+            return;
+        }
+        /* Nobody else has been granted that. */
+        if (with.caller != r->worker) {
+            r->wrong = "made another come in its place";
+            return;
+        }
+        if (with.flags & LWC_BY_TRAP) {
+            judge(r, &with);
+            continue;
+        }
+        if (with.args[0] == LWC_WORD_LEAVE)
+            return;
+        outcome = answer(r, &with);
+        if (r->wrong)
+            return;
+        memset(&with, 0, sizeof with);
+        with.target = r->worker;
+        with.nargs = 1;
+        with.args[0] = (uint64_t)outcome;
+    }
+}
+
+static void complain(struct root *r)
+{
+    struct keep *k = r->k;
+    struct text t = report_request(k, 'E');
+
+    k->count.crashed++;
+    text_str(&t, "its context ");
+    text_str(&t, r->wrong);
+    report_send(k, &t);
+    k->rq.last = 1;
+}
+
+static void note_count(struct text *t, uint64_t n, const char *what)
+{
+    text_str(t, ", ");
+    text_num(t, n);
+    text_str(t, what);
+}
+
+enum way { IN_PLACE, NEW_CONTEXT, NEW_TASK };
+
+static void note_undone(struct root *r, uint64_t number, enum way way, uint64_t ns)
+{
+    static const char *const ways[] = {"in place", "by another context", "with a new task"};
+    struct keep *k = r->k;
+    struct text t;
+
+    access_undone(k, way == NEW_TASK ? UNDONE_NEW_TASK : UNDONE_IN_PLACE, r->pages, ns);
+    if (!k->cfg.verbose)
+        return;
+    t = report_start(k, 'D');
+    text_str(&t, "request ");
+    text_num(&t, number);
+    text_str(&t, " is undone ");
+    text_str(&t, ways[way]);
+    if (r->noted >= 0)
+        note_count(&t, (uint64_t)r->noted, " is the call it made");
+    note_count(&t, r->pages, " pages put back");
+    note_count(&t, r->checked, " looked at");
+    note_count(&t, r->mappings, " mappings");
+    if (r->reset_err)
+        note_count(&t, (uint64_t)-r->reset_err, " is the errno of the reset");
+    note_count(&t, r->reset_ns / 1000, " us for the reset");
+    note_count(&t, ns / 1000, " us in all");
+    report_send(k, &t);
+}
+
+/* A worker may make lwCs of its own, which a reset leaves. */
+static int has_offspring(const struct root *r)
+{
+    enum { ROOT_SNAPSHOT_WORKER = 3 };
+    struct lwc_info info = {.fd = LWC_FD_SELF};
+
+    return lwc_door_call(r->frozen.door, LWC_IOC_INFO, &info) ||
+           info.contexts != ROOT_SNAPSHOT_WORKER;
+}
+
+/* Has anything changed that no call was noted for? */
+static const char *look(struct root *r)
+{
+    const char *changed = has_offspring(r) ? "contexts" : lwc_unchanged_files(&r->in->frozen);
+    struct text t;
+
+    if (changed || !r->k->cfg.verify)
+        return changed;
+    changed = lwc_unchanged_look(&r->task);
+    if (!changed)
+        return NULL;
+    t = report_start(r->k, 'E');
+    text_str(&t, "verify: unseen change: ");
+    text_str(&t, changed);
+    report_send(r->k, &t);
+    return changed;
+}
+
+static void serve(struct root *r)
+{
+    struct keep *k = r->k;
+    uint64_t number = r->in->number, replaced = k->count.new_workers, began;
+    enum way way = NEW_TASK;
+
+    r->lines = 0;
+    r->noted = -1;
+    direct_release(k);
+    go_between(r);
+    direct_acquire(k);
+    if (r->wrong)
+        complain(r);
+    k->undo_follows = 1;
+    direct_leave(k, r->in);
+    k->undo_follows = 0;
+    began = now_ns();
+    r->pages = r->checked = r->mappings = r->reset_ns = 0;
+    r->reset_err = 0;
+    STEP(WIPE_REQUEST)
+        memset(r->frozen.exchange, 0, LWC_EXCHANGE);
+    /* Only when threads of the request are gone, with the reset, does a look tell. */
+    if (r->noted < 0 && !undo(r) && !look(r))
+        way = k->count.new_workers == replaced ? IN_PLACE : NEW_CONTEXT;
+    note_undone(r, number, way, now_ns() - began);
+    if (way == NEW_TASK) {
+        k->count.new_tasks++;
+        leave(k);
+    }
+}
+
+int lwc_root_run(struct keep *k, struct inbox *in)
+{
+    struct root r = {.k = k, .in = in, .frozen.door = k->own[OWN_DOOR]};
+    const char *what;
+    int ret = lwc_freeze(k, in, &r.frozen, &what);
+
+    if (ret == 1)
+        return 1;
+    if (ret)
+        cannot_serve(k, what, ret);
+    ret = make_worker(&r);
+    if (!ret && k->cfg.verify)
+        ret = lwc_unchanged_note(&r.task);
+    if (ret)
+        cannot_serve(k, "cloning the snapshot", ret);
+    k->stage = LWC_SERVES;
+    for (;;) {
+        ret = loop_next(k, in);
+        if (ret == 0)
+            leave(k);
+        if (ret < 0)
+            sys_exit(1);
+        serve(&r);
+    }
+}
