@@ -15,7 +15,8 @@ from typing import Any
 
 from .errors import ConfigError
 
-ENGINES = ("auto", "rewind", "fork", "none")
+ENGINES = ("auto", "rewind", "lwc", "fork", "none")
+LWC_WAYS = ("reset", "create")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 MOST_ADDRESSES = 16
@@ -114,6 +115,7 @@ class Settings:
         workers: number of worker processes.
         engine: one of ENGINES.
         verify: compare everything with the snapshot after each request (engine rewind).
+        lwc_way: one of LWC_WAYS, how a context is made pristine (engine lwc).
         no_dispatch: do not watch system calls (engine rewind).
         no_immortal: leave reference counts as they are (engine rewind, CPython 3.12+).
         script_name: mount point of the application, ``""`` or ``/path``.
@@ -152,6 +154,7 @@ class Settings:
     workers: int = field(default_factory=default_workers)
     engine: str = "auto"
     verify: bool = False
+    lwc_way: str = "reset"
     no_dispatch: bool = False
     no_immortal: bool = False
     script_name: str = ""
@@ -187,6 +190,7 @@ class Settings:
             )
         _check_clients(self.allowed_clients)
         _check_choice("engine", self.engine, ENGINES)
+        _check_choice("lwc-way", self.lwc_way, LWC_WAYS)
         _check_choice("log-level", self.log_level, LOG_LEVELS)
         _check_choice("log-format", self.log_format, LOG_FORMATS)
         for name in self.allow:

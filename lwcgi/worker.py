@@ -76,6 +76,7 @@ def _core_settings(engine: Engine, settings: Settings, plumbing: Plumbing) -> Co
         verify=settings.verify,
         dispatch=not (settings.no_dispatch or engine.examine().slower),
         verbose=settings.log_level == "debug",
+        discard=settings.lwc_way == "create",
         json=settings.log_format == "json",
         events_fd=plumbing.events,
         access_log_fd=plumbing.access_log,

@@ -83,6 +83,12 @@ _LOADING = (
         type=click.Choice(config.ENGINES),
         default=_DEFAULTS["engine"],
     ),
+    _option(
+        "lwc-way",
+        "Reset the context of a request, or create another.",
+        type=click.Choice(config.LWC_WAYS),
+        default=_DEFAULTS["lwc_way"],
+    ),
     _switch("verify", "Compare everything with the snapshot after each request; for tests."),
     _option("no-dispatch", "Do not watch system calls; slower.", is_flag=True),
     _option("no-immortal", "Count references to the snapshot as usual; slower.", is_flag=True),

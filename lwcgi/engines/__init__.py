@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from . import fork, none, rewind
+from . import fork, lwc, none, rewind
 from .base import Engine
 
 ENGINES: dict[str, Engine] = {
-    engine.name: engine for engine in (rewind.ENGINE, fork.ENGINE, none.ENGINE)
+    engine.name: engine for engine in (rewind.ENGINE, lwc.ENGINE, fork.ENGINE, none.ENGINE)
 }
 """Every engine by name, the cheapest that isolates first."""
 
@@ -20,6 +20,8 @@ def choose(name: str) -> Engine:
     """
     if name == "auto":
         return next(
-            engine for engine in ENGINES.values() if engine.isolates and not engine.examine().lacks
+            engine
+            for engine in ENGINES.values()
+            if engine.automatic and engine.isolates and not engine.examine().lacks
         )
     return ENGINES[name]

@@ -30,6 +30,7 @@ class Engine:
         name: as given to ``--engine``.
         number: the core's number for it (keep.h, enum engine).
         isolates: promises 1 to 6 are kept: a request starts from the snapshot.
+        automatic: `auto` may take it.
         summary: one line for ``lwcgi check`` and the log.
         forks: a context is a copy of the process, in which the hooks of a fork must run.
         examine: tells whether it can run here.
@@ -40,4 +41,5 @@ class Engine:
     isolates: bool
     forks: bool
     summary: str
+    automatic: bool = True
     examine: Callable[[], Verdict] = Verdict

@@ -13,8 +13,6 @@ from .. import engines
 from ..engines.base import Engine, Verdict
 from ..errors import EngineError
 
-_LATER = ("lwc",)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -28,10 +26,7 @@ class Row:
 
 def table() -> list[Row]:
     """Return every engine lwcgi is designed for."""
-    rows = [
-        Row(name=name, available=False, remark="not part of this version of lwcgi")
-        for name in _LATER
-    ]
+    rows = []
     for engine in engines.ENGINES.values():
         verdict = engine.examine()
         rows.append(
@@ -64,7 +59,8 @@ def choose(name: str) -> tuple[Engine, str]:
     for better in engines.ENGINES.values():
         if better is engine:
             break
-        why += f"; not {better.name}: {better.examine().lacks}"
+        if better.automatic:
+            why += f"; not {better.name}: {better.examine().lacks}"
     return engine, why
 
 

@@ -70,6 +70,7 @@ EVERY_OPTION = [
     ("no-warmup", True, {"warmup": ()}),
     ("allow", "socket", {"allow": ("socket",)}),
     ("engine", "none", {"engine": "none"}),
+    ("lwc-way", "create", {"lwc_way": "create"}),
     ("verify", True, {"verify": True}),
     ("no-dispatch", True, {"no_dispatch": True}),
     ("no-immortal", True, {"no_immortal": True}),
@@ -295,7 +296,7 @@ def test_wrong_value_names_its_variable(
     [
         ((), "no application named"),
         ((APP, "--no-warmup", "--warmup", "/"), "exclude each other"),
-        ((APP, "--engine", "lwc"), "'lwc' is not one of"),
+        ((APP, "--engine", "lwcs"), "'lwcs' is not one of"),
         ((APP, "--timeout", "3x"), "is not a duration"),
         (("myproject.py:app",), "myproject:app"),
     ],
@@ -315,7 +316,7 @@ def test_check_tells_the_truth_about_engines() -> None:
     output = lwcgi_says("check").output
     for line in (
         r"engine rewind  ",
-        r"engine lwc     no   not part of this version of lwcgi",
+        r"engine lwc     no   /dev/lwc is not there",
         r"engine fork    yes",
         r"engine none    yes",
         r", chosen by auto: every request ",

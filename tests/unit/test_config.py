@@ -97,7 +97,7 @@ def test_other_json_is_refused(text: str) -> None:
         ({"allowed_clients": ("web.example",)}, "192.0.2.7"),
         ({"allowed_clients": ("10.0.0.0/8",)}, "not names or networks"),
         ({"allowed_clients": ("::1",) * 65}, "64"),
-        ({"engine": "forc"}, "auto, rewind, fork, none"),
+        ({"engine": "forc"}, "auto, rewind, lwc, fork, none"),
         ({"log_level": "loud"}, "debug"),
         ({"allow": ("everything",)}, "thread"),
         ({"workers": 0}, "1 to"),

@@ -9,9 +9,10 @@ from pathlib import Path
 SOURCE = Path(__file__).parents[2] / "lwcgi" / "_core" / "src"
 FLOORS = (
     "core",
-    "rewind",
-    "restore",
-    "arming relay loop",
+    "rewind lwc_engine",
+    "restore lwc_root",
+    "arming relay loop lwc_freeze",
+    "lwc_inside",
     "guard direct",
     "context dispatch",
     "calls",
@@ -20,13 +21,14 @@ FLOORS = (
     "call request",
     "hand undo",
     "access answer conn track remap lost",
-    "task files report signals",
+    "task files report signals lwc_unchanged",
     "selftest verify unshare image stubs entropy",
     "selftest_premises verify_place keep",
     "selftest_dispatch verify_memory params",
     "selftest_memory verify_areas verify_files attributes fcgi",
     "cpu pages maps wipe verify_note",
-    "text channel step sys trace holes",
+    "lwc_door lwc_calls",
+    "text channel step sys trace holes lwc_exchange",
 )
 
 
