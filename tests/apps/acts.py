@@ -272,6 +272,12 @@ def linger(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     return _answer(start_response, "sent")
 
 
+def switch(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Attack the root with a switch."""
+    hostile.switch(environ["QUERY_STRING"])
+    return _answer(start_response, "switched")
+
+
 def grab(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """Attack the root's descriptors."""
     return _answer(start_response, hostile.grab())
@@ -342,7 +348,7 @@ PATHS = {
     for act in (
         state, do, middle, after, closing, twice, registers, wait, quick, slow, environment, upload, echo,
         download, early, memory, open_many, search, root_memory, log, raw, write, exc_info, file_wrapper,
-        authorize, fork_hooks, linger, flood, grab, acts,
+        authorize, fork_hooks, linger, flood, switch, grab, acts,
     )
 }  # fmt: skip
 

@@ -76,6 +76,31 @@ def flood(children: int) -> None:
     time.sleep(0.3)
 
 
+def switch(kind: str) -> None:
+    """Go to the root of a worker of `lwc` in a way that it must withstand."""
+    from lwcgi import lwc  # an application of other engines needs it not
+
+    word = {"block": 1, "read": 2, "write": 3, "log": 4, "leave": 6, "none": 99}
+    name, *rest = kind.split(".")
+    if name in word:
+        lwc.switch(lwc.ROOT, word[name], *map(int, rest))
+    elif name == "discard":
+        lwc.switch(lwc.ROOT, word["log"], 0, discard=True)
+    elif name == "offspring":
+        lwc.create()  # and leave it behind
+    elif name == "another":
+        # What is refused to us is refused to what we make; the root gives up after one call.
+        os.umask(os.umask(0o77))
+        made = lwc.create(flags=lwc.Flag.SAME_RIGHTS | lwc.Flag.TRAP_SYSCALLS)
+        if isinstance(made, lwc.Created):
+            made.context.refuse(())
+            back = lwc.switch(made.context)
+            raise AssertionError(f"it came back: {back}")
+        lwc.switch(lwc.ROOT, word["log"], 0)
+    else:
+        raise ValueError(kind)
+
+
 def grab() -> dict[str, object]:
     """Try what can be done with descriptors on those that are listed and not this process's.
 

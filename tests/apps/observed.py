@@ -15,6 +15,7 @@ import hashlib
 import mmap
 import os
 import random
+import re
 import resource
 import signal
 import struct
@@ -116,10 +117,14 @@ def memory() -> dict[str, object]:
     }
 
 
+# The inode of shared memory without a name is another whenever it is mapped.
+_UNNAMED = re.compile(r" \d+ +(?=/dev/zero \(deleted\)$)")
+
+
 def _joined(lines: list[str]) -> list[str]:
     """Join anonymous neighbours that differ in nothing: the kernel keeps some of them apart."""
     joined: list[str] = []
-    for line in lines:
+    for line in (_UNNAMED.sub(" 0 ", line) for line in lines):
         addresses, _, rest = line.partition(" ")
         start, _, end = addresses.partition("-")
         if joined and rest.split()[3] == "0":

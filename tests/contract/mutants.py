@@ -31,15 +31,13 @@ def build(folder: Path) -> Path:
         folder / "lwcgi",
         ignore=shutil.ignore_patterns("*.so", "_lwcgi.c", "__pycache__"),
     )
+    shutil.copytree(ROOT / "kmod/uapi", folder / "kmod/uapi")
     environ = os.environ | {"LWCGI_MUTATIONS": "1"}
-    done = subprocess.run(
-        [sys.executable, "lwcgi/_core/build.py"],
-        cwd=folder,
-        env=environ,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    for script in ("lwcgi/_core/build.py", "lwcgi/lwc/_door/build.py"):
+        done = subprocess.run(
+            [sys.executable, script], cwd=folder, env=environ, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
     shutil.copy(Path(__file__).with_name("leave_out.py"), folder / "sitecustomize.py")
     return folder
 

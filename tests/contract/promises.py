@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -31,14 +32,21 @@ class Variant:
 
 
 _ALL = tuple(range(1, 10))
+_SHARING = (*_ALL, "signals", "shared memory")
+_APART = (*_ALL, "separation", "signals")
 _WATCHED = {"verify": True, "log-level": "debug"}  # whose log says how each request was undone
 
 VARIANTS = {
-    "fork": Variant("fork", (*_ALL, "separation", "hostile")),
+    "fork": Variant("fork", (*_ALL, "separation", "signals", "hostile")),
     "none": Variant("none", (7, 8)),
-    "rewind": Variant("rewind", (*_ALL, "shared memory"), _WATCHED),
-    "rewind-blind": Variant("rewind", (*_ALL, "shared memory"), _WATCHED | {"no-dispatch": True}),
+    "rewind": Variant("rewind", _SHARING, _WATCHED),
+    "rewind-blind": Variant("rewind", _SHARING, _WATCHED | {"no-dispatch": True}),
 }
+if os.path.exists("/dev/lwc"):  # in a guest: tests/vm
+    VARIANTS |= {
+        "lwc": Variant("lwc", (*_APART, "switches"), _WATCHED),
+        "lwc-create": Variant("lwc", (*_APART, "switches"), _WATCHED | {"lwc-way": "create"}),
+    }
 
 # Long enough for a slow machine to answer, short enough to wait for where a request hangs.
 TIMEOUT = "2s"

@@ -38,11 +38,12 @@ CHECKS: Mapping[int | str, Sequence[Check]] = {
     8: containment.CHECKS,
     9: residue.CHECKS,
     "separation": separation.CHECKS,
-    "hostile": (*hostile.GROUP, *hostile.CHANNEL),
+    "signals": hostile.GROUP,
+    "hostile": hostile.CHANNEL,
+    "switches": hostile.SWITCHES,
     # What takes the place of separation where a context shares memory and table with its root.
     "shared memory": (
         *leftovers.SHARED_MEMORY,
         *separation.SHARED_TABLE,
-        *hostile.GROUP,
     ),
 }

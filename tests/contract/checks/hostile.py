@@ -50,5 +50,28 @@ def a_flood_from_the_left_behind(gateway: Gateway) -> None:
     assert time.monotonic() - started < 15
 
 
+def switches_that_cannot_be_meant(gateway: Gateway) -> None:
+    """Words, lengths and lwCs that the root has not asked for cost that request alone."""
+    before = state(gateway)
+    for kind, status in (
+        ("none.0.0", 500),
+        ("write.99999999.0", 500),
+        ("log.18446744073709551615.87", 500),
+        ("read.32769.0", 500),
+        ("block.10.18446744073709551615", 200),
+        ("leave.0.0", 500),
+        ("discard", 500),
+        ("another", 500),
+        ("offspring", 200),
+    ):
+        answer = gateway.get(f"/switch?{kind}")
+        assert answer.complete, kind
+        assert answer.status == status, f"{kind}: {answer.status}"
+        after = state(gateway)
+        same_worker(gateway, before, after)
+        assert after["memory"] == before["memory"], kind
+
+
 GROUP = (a_signal_to_its_group_stays_inside,)
+SWITCHES = (switches_that_cannot_be_meant,)
 CHANNEL = (descriptors_sent_to_the_root, a_flood_from_the_left_behind)

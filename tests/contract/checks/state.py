@@ -150,7 +150,8 @@ def files_are_shared_with_nobody(gateway: Gateway) -> None:
         assert len(files) == 2, table
         with waiting(pair) as request:
             others = {pair.snapshot(), *pair.workers()}
-            if pair.engine == "rewind":  # its worker is no other: they share what they have
+            # Their worker is no other: they share what they have, and it is put back.
+            if pair.engine in ("rewind", "lwc"):
                 others.discard(_parent(request.pid))
             shared = [(o, f) for o in others for f in files if _same_file(request.pid, o, f)]
     assert not shared, f"(process, descriptor) shared with a context: {shared}"
