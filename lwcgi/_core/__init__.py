@@ -52,6 +52,7 @@ class CoreSettings:
     verify: bool
     dispatch: bool
     verbose: bool
+    hostile: bool
     discard: bool
     json: bool
     events_fd: int
@@ -79,6 +80,13 @@ class SelfTest:
     remedy: str
     err: int
     unseen: int | None
+
+
+@cache
+def confinement() -> int:
+    """Tell whether contexts can be kept from other processes: 0 or minus an errno (confine.h)."""
+    result: int = lib.lw_confinement()
+    return result
 
 
 @cache

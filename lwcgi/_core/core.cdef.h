@@ -26,6 +26,7 @@ struct lw_settings {
     int32_t verify;
     int32_t dispatch;
     int32_t verbose;
+    int32_t hostile;
     int32_t discard;
     int32_t json;
     int32_t events_fd;
@@ -39,6 +40,7 @@ struct lw_settings {
 };
 
 int lw_disable_huge_pages(void);
+int lw_confinement(void);
 int lw_create(const struct lw_settings *cfg);
 int lw_arm(const int *fds, int count, int *bad);
 int lw_rehearse(const uint8_t *block, uint32_t len);

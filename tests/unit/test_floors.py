@@ -20,6 +20,7 @@ FLOORS = (
     "call_files call_memory",
     "call request",
     "hand undo",
+    "confine",
     "access answer conn track remap lost",
     "task files report signals lwc_unchanged",
     "selftest verify unshare image stubs entropy",

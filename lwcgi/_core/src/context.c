@@ -7,6 +7,7 @@
 #include <sys/uio.h>
 
 #include "channel.h"
+#include "confine.h"
 #include "files.h"
 #include "step.h"
 #include "sys.h"
@@ -68,6 +69,11 @@ void context_enter(struct inbox *in)
     if (ret < 0)
         ret = in->channel; /* a low limit of descriptors: it stays where it is */
     in->channel = (int)ret;
+    if (in->frozen.ruleset >= 0) {
+        ret = confine_enter(in->frozen.ruleset);
+        if (ret)
+            cannot_start(in, "keeping it from other processes", (int)ret);
+    }
     STEP(CLOSE_ROOT_FDS) {
         ret = files_close_others(&in->frozen, in->channel);
         if (ret)

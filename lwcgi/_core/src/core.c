@@ -7,6 +7,7 @@
 
 #include "arming.h"
 #include "channel.h"
+#include "confine.h"
 #include "conn.h"
 #include "context.h"
 #include "direct.h"
@@ -47,6 +48,11 @@ void lw_skip(int step)
 int lw_disable_huge_pages(void)
 {
     return (int)sys_prctl(PR_SET_THP_DISABLE, 1);
+}
+
+int lw_confinement(void)
+{
+    return confine_try();
 }
 
 int lw_create(const struct lw_settings *cfg)
@@ -112,6 +118,9 @@ int lw_arm(const int *fds, int count, int *bad)
     if (!ret && k->cfg.engine != ENGINE_REWIND)
         STEP(HIDE_ROOT)
             ret = (int)sys_prctl(PR_SET_DUMPABLE, 0);
+    if (!ret && k->cfg.hostile)
+        ret = confine_prepare(k);
+    f->ruleset = k->own[OWN_RULESET];
     if (!ret && k->cfg.engine == ENGINE_LWC)
         ret = lwc_engine_open(k);
     return ret ? ret : maps_vsize(&f->vsize);

@@ -17,6 +17,9 @@
  * those it forks. Returns 0 or -errno. */
 int lw_disable_huge_pages(void);
 
+/* Can contexts be kept from other processes (confine.h)? Returns 0 or -errno. */
+int lw_confinement(void);
+
 /* Makes keep and inbox. Returns 0 or -errno. */
 int lw_create(const struct lw_settings *cfg);
 

@@ -81,6 +81,7 @@ int keep_map(const struct lw_settings *cfg)
     keep_inbox->keep = keep;
     keep_inbox->channel = keep_inbox->door = -1;
     keep_inbox->worker = cfg->worker;
+    keep_inbox->frozen.ruleset = -1;
     keep_inbox->frozen.max_request_memory = cfg->max_request_memory;
     return 0;
 }

@@ -46,6 +46,7 @@ struct lw_settings {
     int32_t verify;              /* compare everything with the snapshot after each request */
     int32_t dispatch;            /* see the application's system calls, where the kernel can */
     int32_t verbose;             /* a line for each request: how it was undone */
+    int32_t hostile;             /* requests may be under attack, as native code */
     int32_t discard;             /* `lwc`: a new worker for each request, none is reset */
     int32_t json;                /* the access log consists of JSON objects */
     int32_t events_fd;
@@ -231,7 +232,7 @@ struct frozen {
     int32_t dumpable;
     int32_t root_pid;
     int32_t file_count;
-    int32_t unused;
+    int32_t ruleset; /* what a context under attack may do (confine.h); -1: is not */
     struct own_file files[KEEP_MAX_FILES]; /* ascending by descriptor */
 };
 

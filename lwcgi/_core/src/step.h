@@ -29,6 +29,8 @@ enum step {
     STEP_COPY_HOT,       /* the pages that requests are known to write */
     STEP_FIND_NEW,       /* … and those they are not known to */
     STEP_REFILL_DROPPED, /* … and those that were given back to the kernel */
+    STEP_CONFINE,        /* a context under attack gets at no process outside */
+    STEP_KILL_DETACHED,  /* … and what detached from it does not outlive it */
     STEP_KILL_SHARING,   /* what shares the worker's memory, detached or not */
     STEP_CLOSE_OPENED,   /* descriptors the request opened */
     STEP_RESTORE_SAVED,  /* … and those it closed or replaced */

@@ -99,6 +99,9 @@ static int must_go(const struct keep *k, int pid)
         return 0;
     if (sys_getsid(pid) == k->session)
         return 1;
+    if (k->cfg.hostile)
+        STEP(KILL_DETACHED)
+            return 1;
     /* Detached into a session of its own, it may live, but not in our memory. */
     if (k->holder)
         STEP(KILL_SHARING)

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A domain of its own for each context under attack (--isolate hostile): the
+ * kernel refuses it, and all it starts, whatever a debugger may do to processes
+ * outside, of the same user or not (Landlock, landlock(7)): read and write
+ * memory, take descriptors, trace. Nothing else of what it may do changes, but
+ * that programs it starts gain no rights, and that it sends no signals to
+ * processes outside where the kernel can refuse that (Linux 6.12).
+ */
+#ifndef LWCGI_CONFINE_H
+#define LWCGI_CONFINE_H
+
+#include "keep.h"
+
+enum { OWN_RULESET = KEEP_OWN - 1 }; /* the others are the engines' own */
+
+/* In the root, when it is armed: no program this process starts gains rights,
+ * and k->own[OWN_RULESET] says what a context may do. Returns 0 or -errno. */
+int confine_prepare(struct keep *k);
+
+/* In a context, before it sees its request: makes it a domain of its own, for
+ * good. Returns 0 or -errno; -EBUSY where there are threads besides. */
+int confine_enter(int ruleset);
+
+/* Tries it in a process made for that. Returns 0, or -errno where the kernel
+ * cannot, -EOPNOTSUPP where it did not refuse what it should. */
+int confine_try(void);
+
+#endif
