@@ -16,6 +16,9 @@ from typing import Any
 from .errors import ConfigError
 
 ENGINES = ("auto", "rewind", "lwc", "fork", "none")
+LEVELS = ("leak", "bug", "hostile")
+"""What requests are isolated against, the next including the one before."""
+USUAL_LEVEL = "bug"
 LWC_WAYS = ("reset", "create")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
@@ -114,6 +117,8 @@ class Settings:
         backlog: length of each listener's queue, in connections (listen(2)).
         workers: number of worker processes.
         engine: one of ENGINES.
+        isolate: one of LEVELS, what the engine must give; None for USUAL_LEVEL, or for what the
+            engine gives that is named.
         verify: compare everything with the snapshot after each request (engine rewind).
         lwc_way: one of LWC_WAYS, how a context is made pristine (engine lwc).
         no_dispatch: do not watch system calls (engine rewind).
@@ -153,6 +158,7 @@ class Settings:
     backlog: int = 2048
     workers: int = field(default_factory=default_workers)
     engine: str = "auto"
+    isolate: str | None = None
     verify: bool = False
     lwc_way: str = "reset"
     no_dispatch: bool = False
@@ -190,6 +196,8 @@ class Settings:
             )
         _check_clients(self.allowed_clients)
         _check_choice("engine", self.engine, ENGINES)
+        if self.isolate is not None:
+            _check_choice("isolate", self.isolate, LEVELS)
         _check_choice("lwc-way", self.lwc_way, LWC_WAYS)
         _check_choice("log-level", self.log_level, LOG_LEVELS)
         _check_choice("log-format", self.log_format, LOG_FORMATS)

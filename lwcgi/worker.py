@@ -76,6 +76,7 @@ def _core_settings(engine: Engine, settings: Settings, plumbing: Plumbing) -> Co
         verify=settings.verify,
         dispatch=not (settings.no_dispatch or engine.examine().slower),
         verbose=settings.log_level == "debug",
+        hostile=settings.isolate == "hostile",
         discard=settings.lwc_way == "create",
         json=settings.log_format == "json",
         events_fd=plumbing.events,
@@ -168,7 +169,7 @@ def rehearse(
     """
     if not blocks:
         return
-    engine = engines.choose("none")
+    engine = engines.ENGINES["none"]
     plumbing = Plumbing(
         listeners=(), queue_send=-1, queue_recv=-1, events=events, access_log=-1, announce=-1,
         number=0,
@@ -215,7 +216,7 @@ def run(
         GateError: threads survived the fork.
         EngineError: the kernel or a descriptor does not allow the engine.
     """
-    engine = engines.choose(settings.engine)
+    engine = engines.ENGINES[settings.engine]
     core = Core(_core_settings(engine, settings, plumbing))
     if not faulthandler.is_enabled():
         faulthandler.enable()

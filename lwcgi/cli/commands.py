@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import zlib
+from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any
 
@@ -88,12 +89,10 @@ def check(app: str | None, no_warmup: bool, **values: Any) -> None:
     machine.refuse_unsupported()
     for what, value in machine.describe():
         click.echo(f"{what:<12} {value}")
-    for row in machine.table():
-        click.echo(f"engine {row.name:<8}{'yes' if row.available else 'no':<4} {row.remark}")
-        if row.remedy:
-            click.echo(f"{'':<20}remedy: {row.remedy}")
     user = identity.resolve(values["user"], values["group"])
-    engine, why = examination.choose(values["engine"], user)
+    for line in _table(examination.table(user)):
+        click.echo(line)
+    engine, why = examination.choose(values["engine"], values["isolate"], user)
     click.echo(f"would use    {engine}, {why}")
     if app:
         settings = options.settings(app, no_warmup, values)
@@ -103,6 +102,20 @@ def check(app: str | None, no_warmup: bool, **values: Any) -> None:
         for note in notes:
             click.echo(f"application  {escape(note)}")
         click.echo(f"application  {settings.app} loads, warms up and can be frozen")
+
+
+def _table(rows: list[machine.Row]) -> Iterator[str]:
+    """Return the lines that show which engine gives which level, and what would help."""
+    titles = "".join(f"{level:<9}" for level in config.LEVELS)
+    yield f"{'isolates':<15}{titles}against"
+    for row in rows:
+        given = ("yes" if level in row.levels else "no" for level in config.LEVELS)
+        yield f"engine {row.name:<8}{''.join(f'{word:<9}' for word in given)}{row.remark}"
+        if row.remedy:
+            yield f"{'':<15}remedy: {row.remedy}"
+        for level, lacks, remedy in row.missing:
+            yield f"{'':<15}not {level}: {lacks}"
+            yield f"{'':<15}remedy: {remedy}"
 
 
 @cli.command("nginx", epilog=_EXIT_CODES)

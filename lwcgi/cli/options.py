@@ -84,6 +84,11 @@ _LOADING = (
         default=_DEFAULTS["engine"],
     ),
     _option(
+        "isolate",
+        "What requests are isolated against. [default: bug, or what a named engine gives]",
+        type=click.Choice(config.LEVELS),
+    ),
+    _option(
         "lwc-way",
         "Reset the context of a request, or create another.",
         type=click.Choice(config.LWC_WAYS),

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from . import fork, lwc, none, rewind
-from .base import Engine
+from . import fork, hostile, lwc, none, rewind
+from .base import Engine, Verdict
 
 ENGINES: dict[str, Engine] = {
     engine.name: engine for engine in (rewind.ENGINE, lwc.ENGINE, fork.ENGINE, none.ENGINE)
@@ -12,16 +12,18 @@ ENGINES: dict[str, Engine] = {
 """Every engine by name, the cheapest that isolates first."""
 
 
-def choose(name: str) -> Engine:
-    """Return the engine of that name; ``auto`` is the cheapest that isolates and runs here.
+def verdict(engine: Engine, level: str | None) -> Verdict:
+    """Tell whether *engine* can run here and give *level*; None asks for no level.
 
-    Raises:
-        KeyError: there is no such engine.
+    Parameters:
+        engine: one of ENGINES.
+        level: one of config.LEVELS.
     """
-    if name == "auto":
-        return next(
-            engine
-            for engine in ENGINES.values()
-            if engine.automatic and engine.isolates and not engine.examine().lacks
+    if level is not None and level not in engine.levels:
+        able = [name for name, other in ENGINES.items() if level in other.levels]
+        return Verdict(
+            lacks=engine.short,
+            remedy=f"take --engine auto, or one of {', '.join(able)}",
         )
-    return ENGINES[name]
+    needs = hostile.examine() if level == "hostile" else Verdict()
+    return needs if needs.lacks else engine.examine()

@@ -29,17 +29,22 @@ class Engine:
     Parameters:
         name: as given to ``--engine``.
         number: the core's number for it (keep.h, enum engine).
-        isolates: promises 1 to 6 are kept: a request starts from the snapshot.
-        automatic: `auto` may take it.
+        levels: those of config.LEVELS that it gives.
         summary: one line for ``lwcgi check`` and the log.
         forks: a context is a copy of the process, in which the hooks of a fork must run.
+        short: why it gives no more levels; empty where it gives all.
         examine: tells whether it can run here.
     """
 
     name: str
     number: int
-    isolates: bool
+    levels: tuple[str, ...]
     forks: bool
     summary: str
-    automatic: bool = True
+    short: str = ""
     examine: Callable[[], Verdict] = Verdict
+
+    @property
+    def isolates(self) -> bool:
+        """Whether promises 1 to 6 are kept: a request starts from the snapshot."""
+        return bool(self.levels)

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from .. import _core
+from ..config import LEVELS
 from .base import Engine
 
 ENGINE = Engine(
     name="fork",
     number=_core.ENGINE_FORK,
-    isolates=True,
+    levels=LEVELS,
     forks=True,
     summary="every request in a fresh copy-on-write process; isolates, on any Linux",
 )

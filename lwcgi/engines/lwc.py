@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from .. import _core
+from ..config import LEVELS
 from ..lwc import Door, Feature, LwcUnavailable
 from .base import Engine, Verdict
 
@@ -25,9 +26,8 @@ def examine() -> Verdict:
 ENGINE = Engine(
     name="lwc",
     number=_core.ENGINE_LWC,
-    isolates=True,
+    levels=LEVELS,
     forks=False,
     summary="every request in a light-weight context of the kernel module; isolates",
-    automatic=False,
     examine=examine,
 )

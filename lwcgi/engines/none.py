@@ -9,7 +9,8 @@ from .base import Engine
 ENGINE = Engine(
     name="none",
     number=_core.ENGINE_NONE,
-    isolates=False,
+    levels=(),
     forks=True,
     summary="requests share one process and see each other's state; for comparison only",
+    short="its requests share one process",
 )

@@ -37,8 +37,9 @@ def _because(err: int) -> str:
 ENGINE = Engine(
     name="rewind",
     number=_core.ENGINE_REWIND,
-    isolates=True,
+    levels=("leak", "bug"),
     forks=False,
     summary="every request is undone in memory, by page; isolates, on Linux 6.7 or later",
+    short="a request shares the memory of its worker",
     examine=examine,
 )

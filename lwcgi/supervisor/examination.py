@@ -2,7 +2,8 @@
 """Choosing the engine as the user that will run it.
 
 What the kernel allows depends on the user; so a process of that user is asked, which also
-shows that it can run this Python at all. It is ``python -m lwcgi.supervisor.examination NAME``.
+shows that it can run this Python at all. It is ``python -m lwcgi.supervisor.examination WORDS``,
+and the words are those of `main`.
 """
 
 from __future__ import annotations
@@ -10,36 +11,66 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from functools import cache
+from typing import Any
 
-from ..errors import ConfigError, EngineError
+from ..errors import BY_EXIT_CODE, ConfigError, LwcgiError
 from . import machine
 from .environment import for_application
 from .identity import Identity, credentials
 
 _SECONDS = 60.0
+_NO_LEVEL = "-"
 
 
 @cache
-def choose(name: str, identity: Identity | None) -> tuple[str, str]:
+def choose(name: str, level: str | None, identity: Identity | None) -> tuple[str, str]:
     """Return the name of the engine that *name* stands for on this machine, and why.
 
     It is found out once in a process.
 
     Parameters:
         name: one of config.ENGINES.
+        level: one of config.LEVELS, or None, as for `machine.choose`.
         identity: the user that will run it; None for this process's.
 
     Raises:
-        EngineError: the engine asked for cannot run here.
+        EngineError: the engine or the level asked for cannot be had here.
+        ConfigError: the engine does not give the level, or that user cannot run this Python.
+    """
+    if identity is None:
+        engine, why = machine.choose(name, level)
+        return engine.name, why
+    answer = _ask(identity, "choose", name, level or _NO_LEVEL)
+    return answer["engine"], answer["why"]
+
+
+def table(identity: Identity | None) -> list[machine.Row]:
+    """Return every engine, as *identity* can run it; None for this process's user.
+
+    Raises:
         ConfigError: that user cannot run this Python.
     """
     if identity is None:
-        engine, why = machine.choose(name)
-        return engine.name, why
+        return machine.table()
+    rows = _ask(identity, "table")["rows"]
+    return [
+        machine.Row(
+            name=row["name"],
+            levels=tuple(row["levels"]),
+            remark=row["remark"],
+            remedy=row["remedy"],
+            missing=tuple((level, lacks, remedy) for level, lacks, remedy in row["missing"]),
+        )
+        for row in rows
+    ]
+
+
+def _ask(identity: Identity, *words: str) -> Any:
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", __name__, name],
+            [sys.executable, "-P", "-m", __name__, *words],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -58,8 +89,9 @@ def choose(name: str, identity: Identity | None) -> tuple[str, str]:
     except (subprocess.TimeoutExpired, ValueError) as error:
         raise _cannot_run(identity, f"{error}") from error
     if "cause" in answer:
-        raise EngineError(f"{answer['cause']} (as {identity.name})", answer["remedy"])
-    return answer["engine"], answer["why"]
+        kind = BY_EXIT_CODE[answer["code"]]
+        raise kind(f"{answer['cause']} (as {identity.name})", answer["remedy"])
+    return answer
 
 
 def _cannot_run(identity: Identity, why: str) -> ConfigError:
@@ -72,13 +104,21 @@ def _cannot_run(identity: Identity, why: str) -> ConfigError:
 
 def main() -> None:
     """Answer on standard output, as JSON."""
+    sys.stdout.write(json.dumps(_reply(sys.argv[1:])))
+
+
+def _reply(words: list[str]) -> dict[str, Any]:
     try:
-        engine, why = machine.choose(sys.argv[1])
-    except EngineError as error:
-        answer = {"cause": error.cause, "remedy": error.remedy}
-    else:
-        answer = {"engine": engine.name, "why": why}
-    sys.stdout.write(json.dumps(answer))
+        return _answer(*words)
+    except LwcgiError as error:
+        return {"cause": error.cause, "remedy": error.remedy, "code": error.exit_code}
+
+
+def _answer(what: str, name: str = "", level: str = _NO_LEVEL) -> dict[str, Any]:
+    if what == "table":
+        return {"rows": [asdict(row) for row in machine.table()]}
+    engine, why = machine.choose(name, None if level == _NO_LEVEL else level)
+    return {"engine": engine.name, "why": why}
 
 
 if __name__ == "__main__":

@@ -10,58 +10,88 @@ import sysconfig
 from dataclasses import dataclass
 
 from .. import engines
+from ..config import LEVELS, USUAL_LEVEL
 from ..engines.base import Engine, Verdict
-from ..errors import EngineError
+from ..errors import ConfigError, EngineError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of the table of engines: *remedy* is for what it lacks, or is slower for."""
+    """One line of the table of engines.
+
+    Parameters:
+        name: of the engine.
+        levels: those of config.LEVELS that it gives here.
+        remark: what it is, or why it cannot run here.
+        remedy: for what it lacks, or is slower for.
+        missing: of each level that it could give, or never gives, why it does not here, and the
+            remedy; nothing where it cannot run at all.
+    """
 
     name: str
-    available: bool
+    levels: tuple[str, ...]
     remark: str
     remedy: str = ""
+    missing: tuple[tuple[str, str, str], ...] = ()
 
 
 def table() -> list[Row]:
-    """Return every engine lwcgi is designed for."""
-    rows = []
-    for engine in engines.ENGINES.values():
-        verdict = engine.examine()
-        rows.append(
-            Row(
-                name=engine.name,
-                available=not verdict.lacks,
-                remark=verdict.lacks or _told(engine, verdict),
-                remedy=verdict.remedy,
-            )
-        )
-    return rows
+    """Return every engine lwcgi is designed for, as this process's user can run it."""
+    return [_row(engine) for engine in engines.ENGINES.values()]
 
 
-def choose(name: str) -> tuple[Engine, str]:
+def _row(engine: Engine) -> Row:
+    verdict = engine.examine()
+    if verdict.lacks:
+        return Row(name=engine.name, levels=(), remark=verdict.lacks, remedy=verdict.remedy)
+    found = {level: engines.verdict(engine, level) for level in LEVELS} if engine.levels else {}
+    return Row(
+        name=engine.name,
+        levels=tuple(level for level, given in found.items() if not given.lacks),
+        remark=_told(engine, verdict),
+        remedy=verdict.remedy,
+        missing=tuple((name, v.lacks, v.remedy) for name, v in found.items() if v.lacks),
+    )
+
+
+def choose(name: str, level: str | None = None) -> tuple[Engine, str]:
     """Return the engine that *name* stands for on this machine, and why.
 
     Parameters:
         name: one of config.ENGINES.
+        level: one of config.LEVELS that it must give; None for the usual one, or for what the
+            engine gives that is named.
 
     Raises:
-        EngineError: the engine asked for cannot run here.
+        ConfigError: the engine that is named does not give that level on any machine.
+        EngineError: the engine, or the level, cannot be had here.
     """
-    engine = engines.choose(name)
-    verdict = engine.examine()
+    if name == "auto":
+        return _cheapest(level or USUAL_LEVEL, asked=level is not None)
+    engine = engines.ENGINES[name]
+    verdict = engines.verdict(engine, level)
+    if level is not None and level not in engine.levels:
+        raise ConfigError(
+            f"--engine {name} with --isolate {level}: {verdict.lacks}", verdict.remedy
+        )
     if verdict.lacks:
-        raise EngineError(f"engine {name} cannot run here: {verdict.lacks}", verdict.remedy)
-    if name != "auto":
-        return engine, f"as asked: {_told(engine, verdict)}"
-    why = f"chosen by auto: {_told(engine, verdict)}"
-    for better in engines.ENGINES.values():
-        if better is engine:
-            break
-        if better.automatic:
-            why += f"; not {better.name}: {better.examine().lacks}"
-    return engine, why
+        what = f"engine {name} cannot run here" + (f" with --isolate {level}" if level else "")
+        raise EngineError(f"{what}: {verdict.lacks}", verdict.remedy)
+    return engine, f"as asked: {_told(engine, verdict)}"
+
+
+def _cheapest(level: str, asked: bool) -> tuple[Engine, str]:
+    """Return the first engine that gives *level*, and why it is not a better one."""
+    better = ""
+    for engine in engines.ENGINES.values():
+        verdict = engines.verdict(engine, level)
+        if not verdict.lacks:
+            why = f"chosen by auto{f' for --isolate {level}' if asked else ''}"
+            return engine, f"{why}: {_told(engine, verdict)}{better}"
+        better += f"; not {engine.name}: {verdict.lacks}"
+    # The last that could give it runs anywhere: what is missing, every engine misses.
+    lacking = engines.verdict(engines.ENGINES["fork"], level)
+    raise EngineError(f"--isolate {level} is impossible here: {lacking.lacks}", lacking.remedy)
 
 
 def _told(engine: Engine, verdict: Verdict) -> str:

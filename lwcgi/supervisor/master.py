@@ -54,7 +54,7 @@ class Master:
         left: Handover | None = None,
     ) -> None:
         self._identity = resolve(settings.user, settings.group)
-        self._engine, self._why = self._choose(settings.engine)
+        self._engine, self._why = self._choose(settings)
         self._settings = settings
         self._log = log
         self._check = check
@@ -159,8 +159,8 @@ class Master:
         self._reap()
         succession.load("SIGUSR2")
 
-    def _choose(self, engine: str) -> tuple[str, str]:
-        return examination.choose(engine, self._identity)
+    def _choose(self, settings: Settings) -> tuple[str, str]:
+        return examination.choose(settings.engine, settings.isolate, self._identity)
 
     def _launch(self, settings: Settings) -> Snapshot:
         descriptors = Descriptors(

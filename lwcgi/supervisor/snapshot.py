@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
-from .. import __version__, _core, forkhooks, gate, hooks, loader, renew, warmup, worker
+from .. import __version__, _core, engines, forkhooks, gate, hooks, loader, renew, warmup, worker
 from ..config import Settings
 from ..errors import ApplicationError, EngineError, GateError, LwcgiError
 from . import machine, wire
@@ -137,7 +137,7 @@ def _outlive_master(control: int) -> None:
 def _load(orders: Orders) -> None:
     settings = orders.settings
     # Examined while this process is small; workers inherit it.
-    engine, _ = machine.choose(settings.engine)
+    engine, _ = machine.choose(settings.engine, settings.isolate)
     if not engine.forks:
         _core.disable_huge_pages()
         forkhooks.record()
@@ -175,7 +175,7 @@ def _work(orders: Orders, application: WSGIApplication) -> None:
         return worker.run(application, settings, plumbing, ready)
 
     crew = Crew(settings.workers, serve, log, orders.control, settings.graceful_timeout)
-    if machine.choose(settings.engine)[0].forks:
+    if engines.ENGINES[settings.engine].forks:
         gc.collect()
         gc.freeze()
     else:

@@ -16,7 +16,7 @@ from .freshness import Freshness
 from .generation import Generation
 from .launch import Snapshot
 
-Choose = Callable[[str], tuple[str, str]]
+Choose = Callable[[Settings], tuple[str, str]]
 Launch = Callable[[Settings], Snapshot]
 Tell = Callable[[str, str], None]
 
@@ -29,7 +29,7 @@ class Succession:
 
     Parameters:
         settings: what to load.
-        choose: returns the engine that a name stands for, and why; may raise LwcgiError.
+        choose: returns the engine that settings ask for, and why; may raise LwcgiError.
         launch: starts a snapshot process.
         tell: takes level and text for the log.
         selector: where the control sockets are watched.
@@ -226,7 +226,7 @@ class Succession:
             return
         settings = replace(self.settings, workers=self.workers)
         try:
-            engine, _ = self._choose(settings.engine)
+            engine, _ = self._choose(settings)
             settings = replace(settings, engine=engine)
             snapshot = self._launch(settings)
         except (OSError, LwcgiError) as error:
@@ -242,7 +242,7 @@ class Succession:
             return True
         try:
             new = self.reread()
-            self._choose(new.engine)
+            self._choose(new)
         except LwcgiError as error:
             self._not_loaded(error, None)
             return False

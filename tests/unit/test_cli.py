@@ -70,6 +70,7 @@ EVERY_OPTION = [
     ("no-warmup", True, {"warmup": ()}),
     ("allow", "socket", {"allow": ("socket",)}),
     ("engine", "none", {"engine": "none"}),
+    ("isolate", "hostile", {"isolate": "hostile"}),
     ("lwc-way", "create", {"lwc_way": "create"}),
     ("verify", True, {"verify": True}),
     ("no-dispatch", True, {"no_dispatch": True}),
@@ -315,10 +316,11 @@ def test_check_tells_the_truth_about_engines() -> None:
     """`lwcgi check` shows the machine, every engine, and what auto takes and why."""
     output = lwcgi_says("check").output
     for line in (
-        r"engine rewind  ",
-        r"engine lwc     no   /dev/lwc is not there",
-        r"engine fork    yes",
-        r"engine none    yes",
+        "isolates       leak     bug      hostile ",
+        "engine rewind  ",
+        "engine lwc     no       no       no       /dev/lwc is not there",
+        "engine fork    yes      yes ",
+        "engine none    no       no       no ",
         r", chosen by auto: every request ",
         r"kernel       Linux",
     ):

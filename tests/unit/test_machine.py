@@ -13,13 +13,19 @@ from lwcgi.errors import EngineError
 from lwcgi.supervisor import machine
 
 NO_UFFD = Verdict(lacks="no userfaultfd", remedy="allow it")
+NO_MODULE = Verdict(lacks="no module", remedy="load it")
 NO_DISPATCH = Verdict(slower="calls cannot be seen", remedy="allow prctl")
 
 
 def rewind(monkeypatch: pytest.MonkeyPatch, verdict: Verdict) -> Engine:
     """Have the engine `rewind` examined with this *verdict*."""
-    engine = replace(engines.ENGINES["rewind"], examine=lambda: verdict)
-    monkeypatch.setitem(engines.ENGINES, "rewind", engine)
+    return examined(monkeypatch, "rewind", verdict)
+
+
+def examined(monkeypatch: pytest.MonkeyPatch, name: str, verdict: Verdict) -> Engine:
+    """Have that engine examined with this *verdict*."""
+    engine = replace(engines.ENGINES[name], examine=lambda: verdict)
+    monkeypatch.setitem(engines.ENGINES, name, engine)
     return engine
 
 
@@ -38,9 +44,10 @@ def test_auto_takes_the_best(monkeypatch: pytest.MonkeyPatch):
 def test_auto_takes_the_next_best(monkeypatch: pytest.MonkeyPatch):
     """Where `rewind` does not run, `auto` is `fork` and says why not `rewind`."""
     rewind(monkeypatch, NO_UFFD)
+    examined(monkeypatch, "lwc", NO_MODULE)
     engine, why = machine.choose("auto")
     assert engine.name == "fork"
-    assert why.endswith("; not rewind: no userfaultfd")
+    assert why.endswith("; not rewind: no userfaultfd; not lwc: no module")
 
 
 @pytest.mark.parametrize("name", ["auto", "rewind"])
@@ -50,7 +57,7 @@ def test_slower_is_told(monkeypatch: pytest.MonkeyPatch, name: str):
     engine, why = machine.choose(name)
     assert engine.name == "rewind"
     assert why.endswith("; slower here: calls cannot be seen")
-    assert row("rewind").available
+    assert row("rewind").levels == ("leak", "bug")
     assert row("rewind").remedy == "allow prctl"
 
 
@@ -62,7 +69,7 @@ def test_engine_that_cannot_run_is_refused(monkeypatch: pytest.MonkeyPatch):
     assert caught.value.cause == "engine rewind cannot run here: no userfaultfd"
     assert caught.value.remedy == "allow it"
     assert row("rewind") == machine.Row(
-        name="rewind", available=False, remark="no userfaultfd", remedy="allow it"
+        name="rewind", levels=(), remark="no userfaultfd", remedy="allow it"
     )
 
 

@@ -139,7 +139,7 @@ plumbing = worker.Plumbing(
     listeners=(), queue_send=-1, queue_recv=-1, events=-1, access_log=-1, announce=-1, number=0
 )
 settings = Settings(app="module:callable")
-core = _core.Core(worker._core_settings(engines.choose("none"), settings, plumbing))
+core = _core.Core(worker._core_settings(engines.ENGINES["none"], settings, plumbing))
 core.rehearse(b"")
 generator = random.Random()
 twister = _core.MersenneTwister(generator)
