@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import mmap
 import os
 import struct
@@ -94,6 +95,19 @@ def call(number: int, *arguments: int) -> int:
 def membarrier(command: int) -> int:
     """membarrier(2)."""
     return call(SYS_MEMBARRIER, command, 0, 0)
+
+
+def registered_barriers() -> int:
+    """Return what membarrier(2) is registered for; before Linux 6.3, whether it may be used."""
+    try:
+        return membarrier(MEMBARRIER_GET_REGISTRATIONS)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    try:
+        return int(membarrier(MEMBARRIER_PRIVATE) == 0)
+    except PermissionError:
+        return 0
 
 
 def memory_policy() -> int:

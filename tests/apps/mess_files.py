@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import select
@@ -24,6 +25,16 @@ def open_hundreds() -> None:
     KEPT.append([os.open("/dev/null", os.O_RDONLY) for _ in range(300)])
 
 
+def _unnamed_file() -> int:
+    """A file without a name; in memory where the file system has none (overlayfs before 6.3)."""
+    try:
+        return os.open("/tmp", os.O_TMPFILE | os.O_RDWR)
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+        return os.memfd_create("unnamed")
+
+
 def open_kinds() -> None:
     """One of each kind of descriptor."""
     listener = socket.create_server(("127.0.0.1", 0))
@@ -32,7 +43,7 @@ def open_kinds() -> None:
     epoll.register(listener)
     KEPT.extend([os.pipe(), socket.socketpair(), listener, client, listener.accept(), epoll])
     KEPT.extend([os.memfd_create("spoiled"), os.eventfd(0), os.pidfd_open(os.getpid())])
-    KEPT.extend([os.open("/tmp", os.O_TMPFILE | os.O_RDWR), os.scandir("/")])
+    KEPT.extend([_unnamed_file(), os.scandir("/")])
 
 
 def receive_descriptor() -> None:

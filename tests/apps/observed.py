@@ -214,8 +214,8 @@ def _thread_flags() -> dict[str, object]:
         flags["pages are merged"] = machine.prctl(machine.PR_GET_MEMORY_MERGE)
     with contextlib.suppress(OSError):  # a kernel for more than one memory node
         flags["memory policy"] = machine.memory_policy()
-    with contextlib.suppress(OSError):  # Linux 6.3
-        flags["membarrier"] = machine.membarrier(machine.MEMBARRIER_GET_REGISTRATIONS)
+    with contextlib.suppress(OSError):  # a kernel without membarrier(2)
+        flags["membarrier"] = machine.registered_barriers()
     return flags
 
 
