@@ -44,6 +44,7 @@ class Plumbing:
         access_log: -1 for none.
         announce: where the worker says that it serves.
         number: of this worker, from 1.
+        door: of the kernel module, opened by another user; -1: it is opened here.
     """
 
     listeners: Sequence[int]
@@ -53,11 +54,12 @@ class Plumbing:
     access_log: int
     announce: int
     number: int
+    door: int = -1
 
     def descriptors(self) -> frozenset[int]:
         """Return all of them: none is the application's."""
         own = (self.queue_send, self.queue_recv, self.events, self.access_log, self.announce)
-        return frozenset(fd for fd in (*self.listeners, *own) if fd >= 0)
+        return frozenset(fd for fd in (*self.listeners, *own, self.door) if fd >= 0)
 
 
 def _core_settings(engine: Engine, settings: Settings, plumbing: Plumbing) -> CoreSettings:
@@ -83,6 +85,7 @@ def _core_settings(engine: Engine, settings: Settings, plumbing: Plumbing) -> Co
         access_log_fd=plumbing.access_log,
         queue_send=plumbing.queue_send,
         queue_recv=plumbing.queue_recv,
+        door_fd=plumbing.door,
         listeners=plumbing.listeners,
         clients=[pack_ip(text) for text in settings.allowed_clients],
     )

@@ -59,6 +59,7 @@ class CoreSettings:
     access_log_fd: int
     queue_send: int
     queue_recv: int
+    door_fd: int
     listeners: Sequence[int]
     clients: Sequence[bytes]
 

@@ -33,6 +33,7 @@ struct lw_settings {
     int32_t access_log_fd;
     int32_t queue_send;
     int32_t queue_recv;
+    int32_t door_fd;
     int32_t listener_count;
     int32_t listeners[...];
     int32_t client_count;

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import enum
 import errno
+import fcntl
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -52,6 +53,9 @@ class Door:
             self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
             raise unavailable(path, error.errno or 0) from None
+        self._examine(path)
+
+    def _examine(self, path: str) -> None:
         try:
             self.abi, features = _ask(self.fd, path)
             self.features = Feature(features)
@@ -59,6 +63,24 @@ class Door:
         except BaseException:
             self.close()
             raise
+
+    @classmethod
+    def inherited(cls, fd: int) -> Door:
+        """Return a door that somebody else has opened, as a descriptor of its own.
+
+        Parameters:
+            fd: its descriptor, which stays open.
+
+        Raises:
+            LwcUnavailable: as for a path.
+        """
+        door = cls.__new__(cls)
+        try:
+            door.fd = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+        except OSError as error:
+            raise unavailable(f"descriptor {fd}", error.errno or 0) from None
+        door._examine(f"descriptor {fd}")
+        return door
 
     def close(self) -> None:
         """Close this descriptor; lwCs are not concerned. More than once is allowed."""

@@ -2,8 +2,8 @@
 """Choosing the engine as the user that will run it.
 
 What the kernel allows depends on the user; so a process of that user is asked, which also
-shows that it can run this Python at all. It is ``python -m lwcgi.supervisor.examination WORDS``,
-and the words are those of `main`.
+shows that it can run this Python at all. It is ``python -m lwcgi.supervisor.examination DOOR
+WORDS``, and the words are those of `_answer`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any
 
+from ..engines import lwc
 from ..errors import BY_EXIT_CODE, ConfigError, LwcgiError
 from . import machine
 from .environment import for_application
@@ -22,6 +23,15 @@ from .identity import Identity, credentials
 
 _SECONDS = 60.0
 _NO_LEVEL = "-"
+
+
+@cache
+def door(identity: Identity | None) -> int:
+    """Return the kernel module's door for *identity*, who may not open it; -1: for itself to open.
+
+    It stays open in this process, which the next lwcgi opens anew.
+    """
+    return -1 if identity is None else lwc.open_door()
 
 
 @cache
@@ -70,7 +80,8 @@ def table(identity: Identity | None) -> list[machine.Row]:
 def _ask(identity: Identity, *words: str) -> Any:
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", __name__, *words],
+            [sys.executable, "-P", "-m", __name__, str(door(identity)), *words],
+            pass_fds=[fd for fd in (door(identity),) if fd >= 0],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -104,7 +115,8 @@ def _cannot_run(identity: Identity, why: str) -> ConfigError:
 
 def main() -> None:
     """Answer on standard output, as JSON."""
-    sys.stdout.write(json.dumps(_reply(sys.argv[1:])))
+    lwc.inherit_door(int(sys.argv[1]))
+    sys.stdout.write(json.dumps(_reply(sys.argv[2:])))
 
 
 def _reply(words: list[str]) -> dict[str, Any]:

@@ -61,6 +61,7 @@ class Descriptors:
         output: standard output and error of application code.
         access_log: where the workers write the access log; -1 for nowhere.
         queue: sending and receiving end of the queue of connections, which all workers share.
+        door: of the kernel module, where the application's user may not open it; -1 for none.
     """
 
     listeners: Sequence[int]
@@ -68,11 +69,12 @@ class Descriptors:
     output: int
     access_log: int
     queue: tuple[int, int]
+    door: int = -1
 
     def inherited(self) -> list[int]:
         """Return those that keep their number in the snapshot process."""
-        log = [self.access_log] if self.access_log >= 0 else []
-        return [self.events, *self.listeners, *self.queue, *log]
+        more = [fd for fd in (self.access_log, self.door) if fd >= 0]
+        return [self.events, *self.listeners, *self.queue, *more]
 
 
 class Snapshot:
@@ -120,6 +122,7 @@ class Snapshot:
                 "events": descriptors.events,
                 "access_log": descriptors.access_log,
                 "queue": list(descriptors.queue),
+                "door": descriptors.door,
                 "check": check,
             }
         )

@@ -169,6 +169,7 @@ class Master:
             output=self._intake.output,
             access_log=self._intake.access_log,
             queue=(self._queue[0].fileno(), self._queue[1].fileno()),
+            door=examination.door(self._identity),
         )
         snapshot = Snapshot.start(settings, descriptors, self._check, self._identity)
         self._intake.speaker = snapshot.pid

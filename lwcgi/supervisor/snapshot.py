@@ -16,12 +16,13 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from .. import __version__, _core, engines, forkhooks, gate, hooks, loader, renew, warmup, worker
 from ..config import Settings
+from ..engines import lwc
 from ..errors import ApplicationError, EngineError, GateError, LwcgiError
 from . import machine, wire
 from .crew import Crew
@@ -42,6 +43,7 @@ class Orders:
     control: int
     queue_send: int
     queue_recv: int
+    door: int
 
     @classmethod
     def receive(cls, control: int) -> Orders:
@@ -70,12 +72,13 @@ class Orders:
             control=control,
             queue_send=int(queue[0]),
             queue_recv=int(queue[1]),
+            door=int(str(message["door"])),
         )
 
     def descriptors(self) -> frozenset[int]:
         """Return every descriptor that is ours, not the application's."""
         single = {self.control, self.events, self.access_log, self.queue_send, self.queue_recv}
-        return frozenset({0, 1, 2, *self.listeners, *single}) - {-1}
+        return frozenset({0, 1, 2, *self.listeners, *single, self.door}) - {-1}
 
 
 def main() -> None:
@@ -136,8 +139,12 @@ def _outlive_master(control: int) -> None:
 
 def _load(orders: Orders) -> None:
     settings = orders.settings
+    lwc.inherit_door(orders.door)
     # Examined while this process is small; workers inherit it.
     engine, _ = machine.choose(settings.engine, settings.isolate)
+    if engine is not lwc.ENGINE and orders.door >= 0:
+        os.close(orders.door)
+        orders = replace(orders, door=-1)
     if not engine.forks:
         _core.disable_huge_pages()
         forkhooks.record()
@@ -171,6 +178,7 @@ def _work(orders: Orders, application: WSGIApplication) -> None:
             access_log=orders.access_log,
             announce=announce,
             number=number,
+            door=orders.door,
         )
         return worker.run(application, settings, plumbing, ready)
 

@@ -42,11 +42,14 @@ VARIANTS = {
     "rewind": Variant("rewind", _SHARING, _WATCHED),
     "rewind-blind": Variant("rewind", _SHARING, _WATCHED | {"no-dispatch": True}),
 }
-if os.path.exists("/dev/lwc"):  # in a guest: tests/vm
-    VARIANTS |= {
-        "lwc": Variant("lwc", (*_APART, "switches"), _WATCHED),
-        "lwc-create": Variant("lwc", (*_APART, "switches"), _WATCHED | {"lwc-way": "create"}),
-    }
+GUEST_VARIANTS = {
+    "lwc": Variant("lwc", (*_APART, "switches"), _WATCHED),
+    "lwc-create": Variant("lwc", (*_APART, "switches"), _WATCHED | {"lwc-way": "create"}),
+}
+"""What needs the kernel module, and so a guest: tests/vm/test_engine.py."""
+
+if os.path.exists("/dev/lwc"):
+    VARIANTS |= GUEST_VARIANTS
 
 # Long enough for a slow machine to answer, short enough to wait for where a request hangs.
 TIMEOUT = "2s"
@@ -76,11 +79,11 @@ def start(variant: str, kind: type[Gateway] = Verified, **changes: Any) -> Gatew
     return kind(engine=chosen.engine, options=options, **changes)
 
 
-def cases() -> list[tuple[str, int | str, Check]]:
-    """Return every (variant, promise, check) there is."""
+def cases(variants: Mapping[str, Variant] = VARIANTS) -> list[tuple[str, str, Check]]:
+    """Return (name, variant, check) for all that these variants promise."""
     return [
-        (variant, promise, check)
-        for variant, chosen in VARIANTS.items()
+        (f"{variant}-{promise}-{check.__name__}".replace(" ", "-"), variant, check)
+        for variant, chosen in variants.items()
         for promise in chosen.promises
         for check in CHECKS[promise]
     ]

@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize(
     ("variant", "check"),
-    [
-        pytest.param(variant, check, id=f"{variant}-{promise}-{check.__name__}")
-        for variant, promise, check in cases()
-    ],
+    [pytest.param(variant, check, id=name) for name, variant, check in cases()],
 )
 def test_promise(gateways: Gateways, variant: str, check: Check) -> None:
     """The check's own docstring says what must hold."""

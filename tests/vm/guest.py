@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from tests.vm.verdict import Verdict
 
+# The plugins of the project alone: each is read over 9p.
+_PYTEST = 'PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 "$PYTHON" -m pytest -p pytest_timeout'
 _MODULES = ("virtio_pci", "9pnet_virtio", "9p", "overlay")
 
 _ENTER = """
@@ -96,5 +98,24 @@ def run_tests(name: str, selected: Sequence[str]) -> Verdict:
     """
     folder = GUEST_TESTS.relative_to(build.ROOT)
     targets = [f"{folder}/{case.replace('::', '.py::', 1)}" for case in selected] or [str(folder)]
-    command = f'"$PYTHON" -m pytest -c {folder}/pytest.ini {shlex.join(targets)}'
-    return run(name, f"PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {command}", label="python", seconds=600)
+    command = f"{_PYTEST} -c {folder}/pytest.ini {shlex.join(targets)}"
+    return run(name, command, label="python", seconds=600)
+
+
+def run_contract(name: str, test: str, selected: Sequence[str], seconds: float) -> Verdict:
+    """Run a test of ``tests/contract`` inside a guest, with the gateway there.
+
+    Parameters:
+        name: of the kernel.
+        test: ``file::function``.
+        selected: the parameters to run it with, as pytest names them.
+        seconds: after which it is ended.
+    """
+    targets = [f"tests/contract/{test.replace('::', '.py::', 1)}[{case}]" for case in selected]
+    command = f"{_PYTEST} -p tests.vm.guest_tests.contract -p no:cacheprovider -o timeout=400"
+    return run(
+        name,
+        f"{command} -q --color=no --tb=short {shlex.join(targets)}",
+        label=test.partition("::")[0].removeprefix("test_"),
+        seconds=seconds,
+    )

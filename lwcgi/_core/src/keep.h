@@ -53,6 +53,7 @@ struct lw_settings {
     int32_t access_log_fd; /* a pipe that does not block; -1 = off */
     int32_t queue_send;
     int32_t queue_recv;
+    int32_t door_fd; /* /dev/lwc, opened by another user; -1: it is opened here */
     int32_t listener_count;
     int32_t listeners[KEEP_LISTENERS];
     int32_t client_count;              /* who may connect over TCP; 0 = anybody */

@@ -10,9 +10,10 @@
 
 #include "sys.h"
 
-/* Opens /dev/lwc, at a high descriptor. Returns it, or -errno: -EPROTONOSUPPORT
- * where the module speaks another version of the contract. */
-int lwc_door_open(void);
+/* Opens /dev/lwc, at a high descriptor; where it is open already, as `given` >= 0,
+ * moves it there. Returns it, or -errno: -EPROTONOSUPPORT where the module speaks
+ * another version of the contract. */
+int lwc_door_open(int given);
 
 static inline int lwc_door_call(int door, unsigned long request, void *structure)
 {

@@ -16,7 +16,7 @@
 
 int lwc_engine_open(struct keep *k)
 {
-    int fd = lwc_door_open();
+    int fd = lwc_door_open(k->cfg.door_fd);
 
     if (fd < 0)
         return fd;
