@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 
 from . import wire
 from .accesslog import AccessLog
-from .identity import Identity
 from .logfile import LogFile
 from .logs import Lines, Log
 
@@ -102,9 +101,13 @@ class Intake:
                 self._log.write("error", f"the {what} cannot be opened anew: {error}")
         self._log.write("info", "log files are opened anew")
 
-    def belong_to(self, owner: Identity) -> None:
-        """Let processes of *owner* open the output anew (/dev/stderr, and each request's own)."""
-        os.fchown(self._output_in, owner.uid, owner.gid)
+    def let_others_write(self) -> None:
+        """Let processes of another user open the output anew (/dev/stderr, each request's own).
+
+        Not for reading: what a request writes there is not for the others to see.
+        """
+        os.fchown(self._output_in, os.geteuid(), os.getegid())
+        os.fchmod(self._output_in, 0o222)
 
     def sources(self) -> list[tuple[int, Callable[[], object]]]:
         """Return each descriptor to watch, and what to call when it is readable."""

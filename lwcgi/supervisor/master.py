@@ -89,7 +89,7 @@ class Master:
         """
         become_subreaper()
         if self._identity:
-            self._intake.belong_to(self._identity)
+            self._intake.let_others_write()
         with ExitStack() as stack:
             stack.callback(self._selector.close)
             self._signals = stack.enter_context(Signals())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.contract.checks import CHECKS
-from tests.harness import Gateway
+from tests.harness import Gateway, opened
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -34,10 +34,15 @@ class Variant:
 _ALL = tuple(range(1, 10))
 _SHARING = (*_ALL, "signals", "shared memory")
 _APART = (*_ALL, "separation", "signals")
+# Tests run as root, for whom the level is refused.
+_HOSTILE = {"isolate": "hostile"} | ({} if os.geteuid() else {"user": "nobody"})
 _WATCHED = {"verify": True, "log-level": "debug"}  # whose log says how each request was undone
 
 VARIANTS = {
     "fork": Variant("fork", (*_ALL, "separation", "signals", "hostile")),
+    "fork-hostile": Variant(
+        "fork", (*_ALL, "separation", "signals", "hostile", "neighbours"), _HOSTILE
+    ),
     "none": Variant("none", (7, 8)),
     "rewind": Variant("rewind", _SHARING, _WATCHED),
     "rewind-blind": Variant("rewind", _SHARING, _WATCHED | {"no-dispatch": True}),
@@ -76,6 +81,8 @@ def start(variant: str, kind: type[Gateway] = Verified, **changes: Any) -> Gatew
     """Return a gateway for the contract's checks: one worker, limits that can be reached."""
     chosen = VARIANTS[variant]
     options = {"workers": 1, "timeout": TIMEOUT, "max-request-memory": MEMORY, **chosen.options}
+    if "user" in options:
+        changes = {"program": opened.program()} | changes
     return kind(engine=chosen.engine, options=options, **changes)
 
 

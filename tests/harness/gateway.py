@@ -108,6 +108,9 @@ class Gateway:
 
     def __enter__(self) -> Self:
         self.folder = Path(tempfile.mkdtemp(prefix="lwcgi-"))
+        if "user" in self.options:
+            user = str(self.options["user"])
+            shutil.chown(self.folder, int(user) if user.isdigit() else user)
         self.address = str(self.folder / "socket")
         self._log_path = self.folder / "log"
         environ = {k: v for k, v in os.environ.items() if not k.startswith("LWCGI_")}

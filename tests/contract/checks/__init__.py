@@ -14,6 +14,7 @@ from tests.contract.checks import (
     containment,
     hostile,
     leftovers,
+    neighbours,
     residue,
     separation,
     state,
@@ -41,6 +42,7 @@ CHECKS: Mapping[int | str, Sequence[Check]] = {
     "signals": hostile.GROUP,
     "hostile": hostile.CHANNEL,
     "switches": hostile.SWITCHES,
+    "neighbours": neighbours.CHECKS,
     # What takes the place of separation where a context shares memory and table with its root.
     "shared memory": (
         *leftovers.SHARED_MEMORY,

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: MIT
+"""What a context may try on processes beside it, of the same user, and does not get.
+
+With two workers: one request keeps a secret and runs a program, and another attacks it, both
+workers, the process they were forked from and the supervisor (tests.apps.neighbour).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.contract.checks.asking import differences, get, same_worker, state, written
+from tests.contract.checks.ways import act
+from tests.harness import processes
+
+if TYPE_CHECKING:
+    from tests.harness import Gateway
+
+_WORK = {"read memory", "write memory", "open memory", "attach", "seize", "take descriptors",
+         "state of descriptors", "see through descriptors", "maps", "environment", "directory", "program",
+         "compare", "robust list", "signal"}  # fmt: skip
+"""Attacks that succeed where nothing is done against them; the others may need more rights."""
+
+_LANDLOCK_CREATE_RULESET, _VERSION = 444, 1
+_REFUSES_SIGNALS = 6
+
+
+def _let_in() -> list[str]:
+    """Return the attacks that this kernel cannot refuse: signals, before Linux 6.12."""
+    call = ctypes.CDLL(None).syscall
+    return (
+        [] if call(_LANDLOCK_CREATE_RULESET, None, 0, _VERSION) >= _REFUSES_SIGNALS else ["signal"]
+    )
+
+
+@dataclass
+class _Attack:
+    """One request's attack on another.
+
+    Parameters:
+        let_in: which attacks were not refused, by target.
+        secret: what the victim put into its memory.
+        left: what was there afterwards.
+    """
+
+    let_in: dict[str, list[str]]
+    secret: str
+    left: str
+
+
+def _attack(gateway: Gateway, **options: object) -> _Attack:
+    """Have one request attack another, in a gateway like this one with two workers."""
+    usual = {"workers": 2, "timeout": "30s"}
+    with gateway.another(options=usual | options) as pair, pair.connect() as connection:
+        name = uuid.uuid4().hex
+        connection.send(get(f"/victim?{name}"))
+        try:
+            told = json.loads(written(pair.folder / f"{name}.started"))
+            its_worker = processes.look(told["pid"])
+            assert its_worker
+            (own_worker,) = set(pair.workers()) - {its_worker.parent}
+            targets = {
+                "neighbour": told["pid"],
+                "its program": told["program"],
+                "its worker": its_worker.parent,
+                "own worker": own_worker,
+                "snapshot": pair.snapshot(),
+                "supervisor": pair.process.pid,
+            }
+            query = "&".join(f"{role.replace(' ', '+')}={pid}" for role, pid in targets.items())
+            let_in = pair.get(f"/attack?{query}").json()
+        finally:
+            (pair.folder / name).touch()
+        answer = connection.answer()
+        assert answer.status == 200
+        return _Attack(let_in, f"the secret of {name}", answer.json())
+
+
+def neighbours_can_be_attacked(gateway: Gateway) -> None:
+    """At the level `bug` all of these attacks on the user's own processes succeed."""
+    attack = _attack(gateway, isolate="bug")
+    for role in ("neighbour", "its program"):
+        refused = _WORK - set(attack.let_in[role])
+        assert not refused, f"{role}: {refused}"
+    assert attack.left == "overwritten"
+
+
+def neighbours_cannot_be_reached(gateway: Gateway) -> None:
+    """No memory is read or written, no descriptor taken, nobody traced: all is refused."""
+    attack = _attack(gateway)
+    assert len(attack.let_in) == 6
+    possible = _let_in()
+    # Another user's processes are signalled by root alone.
+    foreign = ("supervisor",) if "user" in gateway.options else ()
+    expected = {role: [] if role in foreign else possible for role in attack.let_in}
+    assert attack.let_in == expected, attack.let_in
+    assert attack.left == attack.secret
+
+
+def own_processes_can_be_traced(gateway: Gateway) -> None:
+    """A request may do with the processes it has started as it likes."""
+    assert gateway.get("/debug_child").json() == []
+
+
+def a_detached_child_is_ended(gateway: Gateway) -> None:
+    """What is left in a session of its own does not survive the request either."""
+    before = state(gateway)
+    (gateway.folder / "detached").unlink(missing_ok=True)
+    act(gateway, ["detach"])
+    pid = int((gateway.folder / "detached").read_text())
+    after = state(gateway)
+    assert not processes.alive(pid)
+    assert not differences(before["tasks"], after["tasks"])
+    same_worker(gateway, before, after)
+
+
+def programs_gain_no_rights(gateway: Gateway) -> None:
+    """A set-user-ID program runs with the rights of the request, and no others."""
+    assert state(gateway)["attributes"]["status"]["NoNewPrivs"] == "1"
+    if os.geteuid() != 0:
+        return
+    program = gateway.folder / "whoami"
+    shutil.copy("/usr/bin/id", program)
+    program.chmod(0o4755)
+    seen = gateway.get(f"/gain?{program}").json()
+    assert seen == f"{gateway.folder.stat().st_uid}\n"
+    # And without what is done against it, root's.
+    with gateway.another(options={"isolate": "bug"}) as other:
+        assert other.get(f"/gain?{program}").json() == "0\n"
+
+
+def output_of_others_cannot_be_read(gateway: Gateway) -> None:
+    """The pipe into which all requests write what goes to the log gives nothing back."""
+    if "user" in gateway.options:
+        assert gateway.get("/read_output").json() == "refused"
+
+
+CHECKS = (
+    neighbours_can_be_attacked,
+    neighbours_cannot_be_reached,
+    own_processes_can_be_traced,
+    a_detached_child_is_ended,
+    programs_gain_no_rights,
+    output_of_others_cannot_be_read,
+)
