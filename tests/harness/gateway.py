@@ -108,7 +108,7 @@ class Gateway:
 
     def __enter__(self) -> Self:
         self.folder = Path(tempfile.mkdtemp(prefix="lwcgi-"))
-        if "user" in self.options:
+        if self.options.get("user"):
             user = str(self.options["user"])
             shutil.chown(self.folder, int(user) if user.isdigit() else user)
         self.address = str(self.folder / "socket")

@@ -171,8 +171,8 @@ def test_asked_as_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     words: list[list[str]] = []
 
     def run(command: list[str], **_: object) -> object:
-        words.append(command[4:])
-        told = examination.json.dumps(examination._reply(command[4:]))
+        words.append(command[5:])  # behind the door
+        told = examination.json.dumps(examination._reply(command[5:]))
         return type("Done", (), {"stdout": told})
 
     monkeypatch.setattr(examination.subprocess, "run", run)

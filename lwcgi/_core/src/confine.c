@@ -76,14 +76,19 @@ int confine_prepare(struct keep *k)
     return ret < 0 ? ret : 0;
 }
 
-int confine_enter(int ruleset)
+static int enter(int ruleset)
 {
     /* Of a thread that a fork hook of C has started the domain would not be.
      * This call does nothing but tell whether there is one. */
     if (SYS(SYS_unshare, CLONE_VM, 0, 0, 0, 0, 0))
         return -EBUSY;
+    return (int)SYS(SYS_landlock_restrict_self, ruleset, 0, 0, 0, 0, 0);
+}
+
+int confine_enter(int ruleset)
+{
     STEP(CONFINE)
-        return (int)SYS(SYS_landlock_restrict_self, ruleset, 0, 0, 0, 0, 0);
+        return enter(ruleset);
     return 0;
 }
 
@@ -107,7 +112,7 @@ static int tried(int parent)
     if (ruleset < 0)
         return -ruleset;
     could = look_at(parent) == 0;
-    ret = confine_enter(ruleset);
+    ret = enter(ruleset);
     if (ret)
         return -ret;
     return could && look_at(parent) != -EPERM ? EOPNOTSUPP : 0;

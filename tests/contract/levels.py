@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+"""Which promises make up a level of isolation: what the table of engines and levels rests on."""
+
+from __future__ import annotations
+
+from tests.contract.promises import GUEST_VARIANTS, VARIANTS, Variant
+
+_LEAK = (1, 2, 3, 4, 5, 6, 9)
+_BUG = (*_LEAK, 7, 8, "signals")
+NEEDED: dict[str, tuple[int | str, ...]] = {
+    "leak": _LEAK,
+    "bug": _BUG,
+    "hostile": (*_BUG, "separation", "neighbours"),
+}
+"""What an engine must promise to give a level."""
+
+ALL_VARIANTS = {**GUEST_VARIANTS, **VARIANTS}
+
+
+def proofs(engine: str, level: str) -> list[Variant]:
+    """Return the variants that prove that *engine* gives *level*: tested with all it takes."""
+    return [
+        variant
+        for variant in ALL_VARIANTS.values()
+        if variant.engine == engine
+        and set(variant.promises) >= set(NEEDED[level])
+        and (variant.options.get("isolate") == "hostile") == (level == "hostile")
+    ]
