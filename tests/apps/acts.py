@@ -289,33 +289,6 @@ def flood(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     return _answer(start_response, "left behind")
 
 
-def victim(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-    """Keep a secret until the file that the query names is there; return what it is then."""
-    return _answer(start_response, neighbour.be_victim(environ["QUERY_STRING"]))
-
-
-def attack(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-    """Attack each process of the query, `name=pid`; return which attacks were not refused."""
-    targets = parse_qs(environ["QUERY_STRING"])
-    found = {name: neighbour.attack(int(pid)) for name, (pid,) in targets.items()}
-    return _answer(start_response, found)
-
-
-def debug_child(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-    """Do with a process of one's own what `attack` does; return what was refused."""
-    return _answer(start_response, neighbour.debug_child())
-
-
-def read_output(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-    """Attack what other requests write."""
-    return _answer(start_response, neighbour.read_output())
-
-
-def gain(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-    """Run the program of the query for the rights it has."""
-    return _answer(start_response, neighbour.gain(environ["QUERY_STRING"]))
-
-
 def log(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """Write the body to wsgi.errors, to file descriptor 1 and to 2, as the query says."""
     text = environ["wsgi.input"].read()
@@ -375,10 +348,17 @@ PATHS = {
     for act in (
         state, do, middle, after, closing, twice, registers, wait, quick, slow, environment, upload, echo,
         download, early, memory, open_many, search, root_memory, log, raw, write, exc_info, file_wrapper,
-        authorize, fork_hooks, linger, flood, switch, grab, acts, victim, attack,
-        read_output, gain, debug_child,
+        authorize, fork_hooks, linger, flood, switch, grab, acts,
     )
 }  # fmt: skip
+
+
+def _answering(act: Callable[[str], object]) -> Callable[[Environ, StartResponse], list[bytes]]:
+    """Return the path's application that does *act* with the query and returns what that says."""
+    return lambda environ, start_response: _answer(start_response, act(environ["QUERY_STRING"]))
+
+
+PATHS |= {f"/{name}": _answering(act) for name, act in neighbour.REQUESTS.items()}
 
 
 def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

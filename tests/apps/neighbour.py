@@ -14,6 +14,7 @@ import struct
 import subprocess
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 
 from tests.apps import observed
 from tests.apps.machine import SYS_KCMP, call
@@ -131,7 +132,7 @@ def attack(pid: int) -> list[str]:
     return let_in
 
 
-def debug_child() -> list[str]:
+def debug_child(_: str) -> list[str]:
     """Try them on a program this process has started; return what was refused of the needed."""
     program = subprocess.Popen(["sleep", "60"])
     try:
@@ -160,7 +161,7 @@ def be_victim(name: str) -> str:
         program.wait()
 
 
-def read_output() -> str:
+def read_output(_: str) -> str:
     """Try to read what other requests write to standard output, whose pipe everybody has."""
     try:
         os.close(os.open("/proc/self/fd/1", os.O_RDONLY | os.O_NONBLOCK))
@@ -172,3 +173,35 @@ def read_output() -> str:
 def gain(program: str) -> str:
     """Return what a set-user-ID program prints; `id -u` prints whose rights it has."""
     return subprocess.run([program, "-u"], capture_output=True, text=True, check=True).stdout
+
+
+def move_files(_: str) -> list[str]:
+    """Move and link a file from one directory into another, make a pipe; return what is there."""
+    here, there = observed.FOLDER / "here", observed.FOLDER / "there"
+    for folder in (here, there):
+        folder.mkdir(exist_ok=True)
+    (here / "a").touch()
+    (here / "a").rename(there / "b")
+    os.link(there / "b", here / "c")
+    (here / "c").rename(there / "c")
+    os.mkfifo(there / "d")
+    found = sorted(path.name for path in there.iterdir())
+    for name in found:
+        (there / name).unlink()
+    return found
+
+
+def attack_all(query: str) -> dict[str, list[str]]:
+    """Attack each process of the query, `name=pid`; return which attacks were not refused."""
+    return {name: attack(int(pid)) for name, (pid,) in parse_qs(query).items()}
+
+
+REQUESTS: dict[str, Callable[[str], object]] = {
+    "victim": be_victim,
+    "attack": attack_all,
+    "debug_child": debug_child,
+    "read_output": read_output,
+    "gain": gain,
+    "move_files": move_files,
+}
+"""What a request may ask for by its path, with the query."""

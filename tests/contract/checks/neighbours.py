@@ -109,6 +109,11 @@ def own_processes_can_be_traced(gateway: Gateway) -> None:
     assert gateway.get("/debug_child").json() == []
 
 
+def files_can_be_moved(gateway: Gateway) -> None:
+    """What keeps processes apart keeps nobody from its files."""
+    assert gateway.get("/move_files").json() == ["b", "c", "d"]
+
+
 def a_detached_child_is_ended(gateway: Gateway) -> None:
     """What is left in a session of its own does not survive the request either."""
     before = state(gateway)
@@ -151,6 +156,7 @@ CHECKS = (
     neighbours_can_be_attacked,
     neighbours_cannot_be_reached,
     own_processes_can_be_traced,
+    files_can_be_moved,
     a_detached_child_is_ended,
     programs_gain_no_rights,
     output_of_others_cannot_be_read,
