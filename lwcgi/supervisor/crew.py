@@ -41,6 +41,7 @@ class Crew:
         log: takes level and text.
         control: descriptor of the control socket.
         graceful_timeout: seconds the workers get to end their requests in a graceful stop.
+        detached_may_stay: what a request has left in a session of its own outlives its worker.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Crew:
         log: Callable[[str, str], None],
         control: int,
         graceful_timeout: float,
+        detached_may_stay: bool = True,
     ) -> None:
         self._serve = serve
         self._log = log
@@ -58,7 +60,9 @@ class Crew:
         self._slots: list[Slot] = []
         self._leaving: list[Ending] = []
         # Helpers that the application started while it was loaded stay.
-        self._kept = {process.pid for process in processes.members(os.getsid(0))}
+        self._orphans_in = os.getsid(0) if detached_may_stay else None
+        kept = (*processes.members(os.getsid(0)), *processes.children(None))
+        self._kept = {process.pid for process in kept}
         self._owner = os.getpid()
         self._complete = False
         self._failures = 0
@@ -264,11 +268,11 @@ class Crew:
         self._log("warning", f"worker {slot.number} {how}; its replacement starts {when}")
 
     def _kill_orphans(self) -> None:
-        """Kill what the dead have left in our session, and so to us."""
+        """Kill what the dead have left to us, in our session or in any."""
         workers = {slot.pid for slot in self._slots}
         orphans = [
             process
-            for process in processes.children(os.getsid(0))
+            for process in processes.children(self._orphans_in)
             if process.pid not in workers and process.pid not in self._kept
         ]
         processes.send(orphans, signal.SIGKILL)

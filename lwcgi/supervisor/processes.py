@@ -35,15 +35,15 @@ def look_up(pid: int) -> Process | None:
     return Process(pid, int(parent), int(session))
 
 
-def members(session: int) -> list[Process]:
-    """Return the live processes of *session*, this process left out."""
+def members(session: int | None) -> list[Process]:
+    """Return the live processes of *session*, or of all, this process left out."""
     pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
     found = (look_up(pid) for pid in pids if pid != os.getpid())
-    return [process for process in found if process and process.session == session]
+    return [process for process in found if process and session in (None, process.session)]
 
 
-def children(session: int) -> list[Process]:
-    """Return this process's live children that are in *session*."""
+def children(session: int | None) -> list[Process]:
+    """Return this process's live children that are in *session*, or all of them."""
     return [process for process in members(session) if process.parent == os.getpid()]
 
 

@@ -182,7 +182,14 @@ def _work(orders: Orders, application: WSGIApplication) -> None:
         )
         return worker.run(application, settings, plumbing, ready)
 
-    crew = Crew(settings.workers, serve, log, orders.control, settings.graceful_timeout)
+    crew = Crew(
+        settings.workers,
+        serve,
+        log,
+        orders.control,
+        settings.graceful_timeout,
+        detached_may_stay=settings.isolate != "hostile",
+    )
     if engines.ENGINES[settings.engine].forks:
         gc.collect()
         gc.freeze()

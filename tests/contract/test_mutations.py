@@ -54,6 +54,7 @@ CAUGHT_BY: dict[str, dict[str, Check]] = {
     "fork-hostile": {
         "STEP_CONFINE": neighbours.neighbours_cannot_be_reached,
         "STEP_KILL_DETACHED": neighbours.a_detached_child_is_ended,
+        "lwcgi.supervisor.crew:Crew._kill_orphans": neighbours.a_detached_child_is_ended_with_its_worker,
         "STEP_CLOSE_ROOT_FDS": separation.a_context_holds_nothing_of_the_root,
     },
     "rewind": {
@@ -133,8 +134,8 @@ def test_check_fails_without_the_step(
     core: Path, engine: str, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the step left out the check does not hold."""
-    monkeypatch.setattr(waiting, "patience", 5.0)
     with mutants.start(core, step, engine) as gateway:
+        monkeypatch.setattr(waiting, "patience", 5.0)
         with pytest.raises((AssertionError, TimeoutError)):
             CAUGHT_BY[engine][step](gateway)
 

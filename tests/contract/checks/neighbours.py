@@ -7,6 +7,7 @@ workers, the process they were forked from and the supervisor (tests.apps.neighb
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from tests.contract.checks.asking import differences, get, same_worker, state, written
 from tests.contract.checks.ways import act
-from tests.harness import processes
+from tests.harness import processes, until
 
 if TYPE_CHECKING:
     from tests.harness import Gateway
@@ -128,6 +129,21 @@ def a_detached_child_is_ended(gateway: Gateway) -> None:
     same_worker(gateway, before, after)
 
 
+def a_detached_child_is_ended_with_its_worker(gateway: Gateway) -> None:
+    """Nor where its worker is killed before it could be ended."""
+    with gateway.another(options={"timeout": "60s"}) as other, other.connect() as connection:
+        connection.send(get("/do?act=detach&end=stuck_in_python"))
+        pid = int(written(other.folder / "detached"))
+        (worker,) = other.workers()
+        os.kill(worker, signal.SIGKILL)
+        try:
+            until(lambda: not processes.alive(pid), "what it has left to end")
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        until(lambda: other.get("/quick").status == 200, "another worker")
+
+
 def programs_gain_no_rights(gateway: Gateway) -> None:
     """A set-user-ID program runs with the rights of the request, and no others."""
     assert state(gateway)["attributes"]["status"]["NoNewPrivs"] == "1"
@@ -158,6 +174,7 @@ CHECKS = (
     own_processes_can_be_traced,
     files_can_be_moved,
     a_detached_child_is_ended,
+    a_detached_child_is_ended_with_its_worker,
     programs_gain_no_rights,
     output_of_others_cannot_be_read,
 )
