@@ -81,6 +81,15 @@ void lwc_filter_set(struct lwc_filter *filter, const unsigned long *refused)
     bitmap_copy(filter->refused, refused, LWC_FILTER_CALLS);
 }
 
+/* Is it for the lwC's own creator to let such a call through? */
+bool lwc_filter_may_waive(const struct lwc_filter *filter, unsigned long nr)
+{
+    if (nr >= LWC_FILTER_CALLS || reaches_past(nr))
+        return false;
+    return !filter->parent || leave_out("trap_once_nested") ||
+           !lwc_filter_refuses(filter->parent, nr);
+}
+
 bool lwc_filter_refuses(const struct lwc_filter *filter, unsigned long nr)
 {
     if (nr >= LWC_FILTER_CALLS || reaches_past(nr))

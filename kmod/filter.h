@@ -22,6 +22,7 @@ struct lwc_filter *lwc_filter_alloc(struct lwc_filter *parent);
 struct lwc_filter *lwc_filter_copy(const struct lwc_filter *from);
 void lwc_filter_put(struct lwc_filter *filter);
 void lwc_filter_set(struct lwc_filter *filter, const unsigned long *refused);
+bool lwc_filter_may_waive(const struct lwc_filter *filter, unsigned long nr);
 bool lwc_filter_refuses(const struct lwc_filter *filter, unsigned long nr);
 
 #endif

@@ -12,6 +12,7 @@
 #include <linux/mutex.h>
 #include <linux/sched.h>
 #include <linux/sched/task_stack.h>
+#include <linux/string.h>
 #include <linux/thread_info.h>
 #include <asm/syscall.h>
 
@@ -35,11 +36,30 @@ static void queue(struct lwc_group *group)
         refcount_dec(&group->users);
 }
 
+/* Is this the call that was let through once? Any other ends that, also one of a signal handler. */
+static bool let_through(struct lwc_group *group, struct pt_regs *regs, long nr)
+{
+    struct lwc_refusal *refusal = &group->refusal;
+    u64 lwc = refusal->once.lwc;
+    unsigned long args[ARRAY_SIZE(refusal->once.args)];
+
+    if (!lwc)
+        return false;
+    if (!leave_out("trap_once"))
+        refusal->once.lwc = 0;
+    syscall_get_arguments(current, regs, args);
+    return lwc == group->running->id && refusal->once.call == (u32)nr && !in_ia32_syscall() &&
+           !memcmp(args, refusal->once.args, sizeof(args)) &&
+           lwc_filter_may_waive(group->running->filter, nr);
+}
+
 static void on_sys_enter(void *unused, struct pt_regs *regs, long nr)
 {
     struct lwc_group *group = lwc_group_find();
 
     if (!group || !group->running->filter || group->ending || nr == -1)
+        return;
+    if (let_through(group, regs, nr))
         return;
     if (!lwc_filter_refuses(group->running->filter, nr) &&
         (!in_ia32_syscall() || leave_out("trap_compat")))
@@ -112,9 +132,16 @@ void lwc_refusal_init_work(struct lwc_refusal *refusal)
     init_task_work(&refusal->work, by_task_work);
 }
 
-static long answer_of(u64 call, const struct lwc_switch *with)
+static long answer_of(struct lwc_group *group, u64 call, const struct lwc_switch *with)
 {
-    if (with->args[0] == LWC_TRAP_AGAIN)
+    if (with->args[0] == LWC_TRAP_ONCE) {
+        struct lwc_refusal *refusal = &group->refusal;
+
+        refusal->once.lwc = group->running->id;
+        refusal->once.call = call;
+        syscall_get_arguments(current, current_pt_regs(), refusal->once.args);
+    }
+    if (with->args[0] == LWC_TRAP_AGAIN || with->args[0] == LWC_TRAP_ONCE)
         return make_again(call);
     if (!with->args[0])
         return (long)with->args[1];
@@ -125,7 +152,7 @@ static long answer_of(u64 call, const struct lwc_switch *with)
 void lwc_refusal_answer(struct lwc_group *group, u64 call, const struct lwc_switch *with)
 {
     group->refusal.answered = true;
-    group->refusal.answer = answer_of(call, with);
+    group->refusal.answer = answer_of(group, call, with);
     queue(group);
 }
 

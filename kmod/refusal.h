@@ -17,6 +17,11 @@ struct lwc_refusal {
     u64 call;      /* its number; with LWC_TRAP_COMPAT by a 32-bit entry */
     unsigned long args[6];
     long answer;
+    struct {
+        u64 lwc; /* its id, 0 for none */
+        u64 call;
+        unsigned long args[6];
+    } once; /* the call that runs although it is refused, if it is the next one */
 };
 
 struct lwc_group;

@@ -314,6 +314,14 @@ static inline int lwc_retry(int door, int target, struct lwc_switch *back)
     return lwc_switch(door, target, &again, 1, back);
 }
 
+/* Enter it, and let this one call through. */
+static inline int lwc_permit(int door, int target, struct lwc_switch *back)
+{
+    __u64 once = LWC_TRAP_ONCE;
+
+    return lwc_switch(door, target, &once, 1, back);
+}
+
 /* --- threads --- */
 
 /* Wait to be taken along by another thread's LWC_WITH_THREADS. Returns twice: see above. */

@@ -507,9 +507,10 @@ struct lwc_syscall {
  *
  * A refused call is skipped. It becomes a switch to the creator, whether that may be entered or not,
  * with LWC_BY_TRAP, args[0] the number of the call and args[1..6] its arguments. Who enters the lwC
- * again gives the result: args[0] an errno, 0 for none, and args[1] what the call returns then; or
- * args[0] LWC_TRAP_AGAIN: the call is made once more, and runs if it is not refused any longer. Where
- * the creator is gone, waits for an answer itself, or cannot be entered, the call fails with EPERM.
+ * again gives the result: args[0] an errno, 0 for none, and args[1] what the call returns then; or has
+ * it made once more: LWC_TRAP_AGAIN, it runs if it is not refused any longer; LWC_TRAP_ONCE, it runs
+ * though it is refused, unless another call comes first, but not what the creator is refused as well.
+ * Where the creator is gone, waits for an answer itself, or cannot be entered, it fails with EPERM.
  *
  * in   fd
  *      mode    LWC_TRAP_NONE, LWC_TRAP_ALL, or LWC_TRAP_SOME
@@ -526,15 +527,14 @@ struct lwc_syscall {
  * is refused what its creator is, now and later. Workers begin with what their snapshot is refused.
  *
  * Errors: EACCES  the caller is not its creator
- *         EINVAL  also: it was created without LWC_TRAP_SYSCALLS
- *         EFAULT  also: calls
+ *         EINVAL  also: it was created without LWC_TRAP_SYSCALLS; EFAULT also: calls
  */
 #define LWC_TRAP_NONE 0u
 #define LWC_TRAP_ALL 1u
 #define LWC_TRAP_SOME 2u
-
 #define LWC_TRAP_COMPAT (1ULL << 32) /* in args[0], beside the number: by a 32-bit entry */
 #define LWC_TRAP_AGAIN (~0ULL)
+#define LWC_TRAP_ONCE (~1ULL)
 
 struct lwc_trap {
     __s32 fd;

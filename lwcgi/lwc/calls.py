@@ -85,7 +85,7 @@ class Switched:
     Parameters:
         caller: who entered it now; None where it is gone or may not be entered.
         args: the words that came along.
-        trapped: the refused call by which *caller* came; it waits for `reply` or `retry`. None
+        trapped: the refused call by which *caller* came; it waits for `reply`, `retry` or `permit`. None
             where the caller has called `switch`.
     """
 
@@ -200,6 +200,19 @@ def retry(context: Context) -> Switched:
     Returns, raises: as `switch`.
     """
     return switch(context, _door.TRAP_AGAIN)
+
+
+def permit(context: Context) -> Switched:
+    """Enter an lwC whose system call was refused, and let this one call through, as it was.
+
+    What is refused to the creator as well, or always, is refused again.
+
+    Parameters:
+        context: the lwC; `Switched.caller`.
+
+    Returns, raises: as `switch`.
+    """
+    return switch(context, _door.TRAP_ONCE)
 
 
 def snapshot(specs: Sequence[Spec] = (), *, flags: Flag = Flag.MAY_RETURN) -> Context | Entered:

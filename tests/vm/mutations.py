@@ -62,6 +62,8 @@ MUTATIONS: dict[str, Mutation] = {
     "trap_inherited": Mutation(
         ("trap_nested", "escape_by_a_worker", "escape_by_losing_the_creator")
     ),
+    "trap_once": Mutation(("trap_let_through_once",)),
+    "trap_once_nested": Mutation(("escape_by_letting_through",)),
     "trap_creator": Mutation(("trap_is_the_creators",)),
     "trap_forged": Mutation(("trap_cannot_be_forged",)),
     "syscall_trap": Mutation(("syscall_past_no_trap",)),

@@ -68,6 +68,7 @@ TRAP_SOME: int = lib.LWC_TRAP_SOME
 
 TRAP_COMPAT: int = lib.LWC_TRAP_COMPAT
 TRAP_AGAIN: int = lib.LWC_TRAP_AGAIN
+TRAP_ONCE: int = lib.LWC_TRAP_ONCE
 
 Specs = Sequence[tuple[int, int, int, int]]
 

@@ -64,6 +64,19 @@ def test_a_refused_call_is_let_through() -> None:
 
 
 @program
+def test_a_refused_call_is_let_through_once() -> None:
+    """It runs as it was, and the next one like it is refused again."""
+    child = start(lambda _: os.getppid() + os.getppid(), flags=TRAP)
+    child.refuse(["getppid"])
+    came = lwc.switch(child)
+    assert came.caller
+    again = lwc.permit(came.caller)
+    assert again.trapped
+    assert again.caller
+    assert lwc.reply(again.caller, result=1).args == (os.getppid() + 1,)
+
+
+@program
 def test_only_some_calls_are_allowed() -> None:
     """Each call but these comes to the creator, from the first instruction on."""
     seen = []

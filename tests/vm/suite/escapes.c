@@ -213,6 +213,23 @@ TEST(escape_by_a_new_lwc)
     CHECK_EQ(told(c.fd, 0, 0), 1);
 }
 
+/* … not even by its creator's leave. */
+TEST(escape_by_letting_through)
+{
+    struct lwc_create c, d;
+    struct lwc_switch s;
+
+    if (make(&c, LWC_TRAP_SYSCALLS)) {
+        if (make(&d, LWC_MAY_RETURN))
+            back(&d, RAW(SYS_getppid));
+        CHECK_OK(lwc_switch(d.fd, 0, NULL, 0, &s));
+        CHECK_OK(lwc_switch(d.fd, 0, (const __u64[]){LWC_TRAP_ONCE}, 1, &s));
+        TELLING(s.flags == LWC_BY_TRAP && s.args[0] == SYS_getppid);
+    }
+    ALLOW(c.fd, SYS_ioctl);
+    CHECK_EQ(told(c.fd, 0, 0), 1);
+}
+
 /* Of a worker of a snapshot that was made in an lwC with a list, that list holds. */
 TEST(escape_by_a_worker)
 {

@@ -157,6 +157,7 @@ TEST(library_answers_refused_calls)
     struct lwc_calls calls = {{0}};
     struct lwc_create made;
     struct lwc_switch came;
+    const int getppid_of_test = getppid();
 
     CHECK_OK(lwc_create(door, LWC_MAY_RETURN | LWC_TRAP_SYSCALLS, NULL, 0, &made));
     if (made.event != LWC_CREATED) {
@@ -164,6 +165,7 @@ TEST(library_answers_refused_calls)
 
         CHECK_EQ(syscall(SYS_getppid), 123456789012);
         CHECK_EQ(SYS(syscall(SYS_getppid)), -EXDEV);
+        CHECK_EQ(syscall(SYS_getppid), getppid_of_test);
         last = (__u64)syscall(SYS_getppid);
         lwc_discard(door, made.fd, &last, 1);
         FAIL("it was not discarded");
@@ -178,6 +180,8 @@ TEST(library_answers_refused_calls)
     CHECK_EQ(came.args[0], SYS_getppid);
     CHECK_OK(lwc_reply(door, made.fd, 0, 123456789012, &came));
     CHECK_OK(lwc_reply(door, made.fd, EXDEV, 0, &came));
+    CHECK(came.flags & LWC_BY_TRAP);
+    CHECK_OK(lwc_permit(door, made.fd, &came));
     CHECK(came.flags & LWC_BY_TRAP);
     CHECK_OK(lwc_retry(door, made.fd, &came));
     CHECK(came.flags & LWC_BY_TRAP);

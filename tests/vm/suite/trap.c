@@ -190,6 +190,26 @@ TEST(trap_made_after_all)
     CHECK_EQ(told(c.fd, LWC_TRAP_AGAIN, 0), 50);
 }
 
+/* … or have it made although it is refused, this once, as it was. */
+TEST(trap_let_through_once)
+{
+    struct lwc_create c;
+
+    if (make(&c, LWC_TRAP_SYSCALLS)) {
+        TELLING(raw(SYS_dup3, DOOR, 50, O_CLOEXEC, 0, 0, 0));
+        TELLING(raw(SYS_dup3, DOOR, 50, O_CLOEXEC, 0, 0, 0));
+        TELLING(raw(SYS_dup3, DOOR, 51, O_CLOEXEC, 0, 0, 0));
+    }
+    CHECK_EQ(first_call(c.fd).args[0], SYS_dup3);
+    CHECK_EQ(told(c.fd, LWC_TRAP_ONCE, 0), 50);
+    CHECK_EQ(answer(c.fd, 0, 0).args[0], SYS_dup3);
+    CHECK_EQ(told(c.fd, 0, 7), 7);
+    CHECK_EQ(answer(c.fd, 0, 0).args[0], SYS_dup3);
+    CHECK_EQ(told(c.fd, LWC_TRAP_ONCE, 0), 51);
+    /* What is refused whatever the mode, stays so. */
+    CHECK_EQ(answer(c.fd, LWC_TRAP_ONCE, 0).args[0], TELL);
+}
+
 /* An lwC made in one that is refused calls is refused them too: by its creator's list, now and
  * later, whatever its creator allows it. */
 TEST(trap_nested)
