@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import faulthandler
 import gc
 import sys
@@ -102,6 +103,12 @@ def _arm(core: Core, plumbing: Plumbing) -> None:
     try:
         core.arm([*_STANDARD, *gate.application_fds(own)])
     except OSError as error:
+        if error.errno == errno.E2BIG:
+            raise GateError(
+                "the application's open files have more than 60 gaps between their numbers, "
+                "which the engine lwc cannot close",
+                "close files in a before_snapshot hook, or use --engine fork",
+            ) from error
         raise EngineError(
             f"this worker cannot be made ready: {error}",
             "close the file in a before_snapshot hook, or see `lwcgi check`",

@@ -98,6 +98,11 @@ int lw_arm(const int *fds, int count, int *bad)
         return ret;
     f->root_pid = sys_getpid();
     f->dumpable = (int32_t)sys_prctl(PR_GET_DUMPABLE, 0);
+    /* Where root and worker take turns in one process it must never be open: who is let in while
+     * the worker runs may find the root there. */
+    if (k->cfg.hostile && k->cfg.engine == ENGINE_LWC)
+        STEP(HIDE_WORKER)
+            f->dumpable = 0;
     k->session = sys_getsid(0);
     ret = (int)sys_prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (!ret)
@@ -122,7 +127,7 @@ int lw_arm(const int *fds, int count, int *bad)
         ret = confine_prepare(k);
     f->ruleset = k->own[OWN_RULESET];
     if (!ret && k->cfg.engine == ENGINE_LWC)
-        ret = lwc_engine_open(k);
+        ret = lwc_engine_open(k, f);
     return ret ? ret : maps_vsize(&f->vsize);
 }
 

@@ -2,10 +2,12 @@
 #include "lwc_calls.h"
 
 #include <lwc.h>
+#include <sched.h>
 #include <string.h>
 
 #include <linux/prctl.h>
 
+#include "step.h"
 #include "sys.h"
 
 /* Newer than Debian 12's headers. */
@@ -101,7 +103,8 @@ void lwc_calls_denied(uint8_t refused[LWC_CALLS_BYTES])
 {
     memset(refused, 0, LWC_CALLS_BYTES);
     /* The root would make its calls under the same filter. */
-    refuse(refused, SYS_seccomp);
+    STEP(DENY_FILTERS)
+        refuse(refused, SYS_seccomp);
 }
 
 void lwc_calls_noted(uint8_t refused[LWC_CALLS_BYTES])
@@ -115,15 +118,39 @@ void lwc_calls_noted(uint8_t refused[LWC_CALLS_BYTES])
         refuse(refused, i);
 }
 
-static int judge_prctl(__u64 option)
+static int judge_prctl(__u64 option, int hostile)
 {
-    enum { USER_DISPATCH = 59 };
+    enum { USER_DISPATCH = 59, LAST_KNOWN = 79 };
 
-    /* Both would change what becomes of the root's own calls. */
-    return option == PR_SET_SECCOMP || option == USER_DISPATCH ? EPERM : 0;
+    switch (option) {
+    case PR_SET_SECCOMP: /* these two would change what becomes of the root's own calls */
+    case USER_DISPATCH:
+        STEP(DENY_FILTERS)
+            return EPERM;
+        return 0;
+    case PR_SET_DUMPABLE: /* and these, who may look at it */
+    case PR_SET_PTRACER:
+    case PR_SET_MM:
+        return hostile ? EPERM : 0;
+    case PR_SET_VMA:
+        return 0;
+    default:
+        return hostile && option > LAST_KNOWN ? EINVAL : 0;
+    }
 }
 
-int lwc_calls_judge(const __u64 *call)
+/* A copy of the process is no danger: it is another, and cannot look at this one. */
+static int judge_clone(__u64 flags, int hostile)
+{
+    const __u64 shared = CLONE_VM | CLONE_THREAD | CLONE_SIGHAND | CLONE_FILES | CLONE_FS |
+                         CLONE_SYSVSEM | CLONE_PARENT;
+
+    STEP(JUDGE_TASKS)
+        return hostile && flags & shared ? EPERM : 0;
+    return 0;
+}
+
+int lwc_calls_judge(const __u64 *call, int hostile)
 {
     if (call[0] >= CALLS) /* also by a 32-bit entry, LWC_TRAP_COMPAT */
         return ENOSYS;
@@ -141,7 +168,14 @@ int lwc_calls_judge(const __u64 *call)
     case SYS_perf_event_open:
         return EPERM;
     case SYS_prctl:
-        return judge_prctl(call[1]);
+        return judge_prctl(call[1], hostile);
+    case SYS_clone:
+        return judge_clone(call[1], hostile);
+    case SYS_clone3: /* whose flags lie in memory; the C library takes the other then */
+        return hostile ? ENOSYS : 0;
+    case SYS_vfork:
+    case SYS_userfaultfd:
+        return hostile ? EPERM : 0;
     default:
         return 0;
     }

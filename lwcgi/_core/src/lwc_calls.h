@@ -7,6 +7,10 @@
  * as a request left it (kmod/uapi/lwc.h, section 1). So calls that change such
  * things are refused at first: the root is asked, notes that the task is not to
  * serve another request, and lets them be made.
+ *
+ * Code under attack is asked for each of them anew, and some stay denied: a thread
+ * could look at the memory of the process while its root runs, what shares memory
+ * with the worker could make it open to others (PR_SET_DUMPABLE).
  */
 #ifndef LWCGI_LWC_CALLS_H
 #define LWCGI_LWC_CALLS_H
@@ -22,8 +26,8 @@ void lwc_calls_noted(uint8_t refused[LWC_CALLS_BYTES]);
 /* … and once it has: what no worker may do. */
 void lwc_calls_denied(uint8_t refused[LWC_CALLS_BYTES]);
 
-/* A refused call: its number and arguments, as they came. Returns 0 where it may
- * be made, or the errno it is answered with. */
-int lwc_calls_judge(const __u64 *call);
+/* A refused call: its number and arguments, as they came; `hostile`: code under attack makes it.
+ * Returns 0 where it may be made, or the errno it is answered with. */
+int lwc_calls_judge(const __u64 *call, int hostile);
 
 #endif

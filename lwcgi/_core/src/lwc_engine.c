@@ -9,17 +9,18 @@
 #include "files.h"
 #include "guard.h"
 #include "lwc_door.h"
+#include "lwc_freeze.h"
 #include "lwc_root.h"
 #include "report.h"
 #include "sys.h"
 #include "task.h"
 
-int lwc_engine_open(struct keep *k)
+int lwc_engine_open(struct keep *k, const struct frozen *f)
 {
-    int fd = lwc_door_open(k->cfg.door_fd);
+    int ret = lwc_freeze_examine(f), fd = lwc_door_open(k->cfg.door_fd);
 
-    if (fd < 0)
-        return fd;
+    if (fd < 0 || ret)
+        return ret ? ret : fd;
     k->own[OWN_DOOR] = fd;
     return 0;
 }

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
+#include "confine.h"
 #include "files.h"
 #include "lwc_calls.h"
 #include "lwc_door.h"
@@ -60,6 +61,16 @@ static int close_others(const struct frozen *f, const int *own, int count, struc
     return n;
 }
 
+int lwc_freeze_examine(const struct frozen *f)
+{
+    struct lwc_spec specs[LWC_MAX_SPECS];
+    /* The two of a worker's own come after those, with more between, where they can. */
+    const int own[2] = {KEEP_MAX_FD + 1, KEEP_MAX_FD + 3};
+    int count = close_others(f, own, 2, specs);
+
+    return count < 0 ? count : 0;
+}
+
 /* What an earlier request has left below this frame, in the guard's stack. */
 static void __attribute__((noinline)) wipe_stack(void)
 {
@@ -99,6 +110,11 @@ static int be_mould(struct inbox *in, int door, int root)
     if (count < 0)
         give_back(door, count, -1);
     c.nspecs = (__u32)count;
+    if (in->frozen.ruleset >= 0) {
+        ret = confine_enter(in->frozen.ruleset);
+        if (ret)
+            give_back(door, ret, -1);
+    }
     STEP(RESTORE_DUMPABLE)
         sys_prctl(PR_SET_DUMPABLE, (unsigned long)in->frozen.dumpable);
     wipe_stack();

@@ -5,8 +5,10 @@
 
 #include "channel.h"
 #include "context.h"
+#include "files.h"
 #include "lwc_door.h"
 #include "lwc_exchange.h"
+#include "step.h"
 #include "sys.h"
 
 /* Goes to the root and comes back. A worker that cannot reach it, because the
@@ -30,6 +32,20 @@ static size_t at_most(size_t len)
     return len < LWC_EXCHANGE ? len : LWC_EXCHANGE;
 }
 
+/* Offset, flags and locks of the snapshot's files all workers share. */
+static void open_own_files(struct inbox *in)
+{
+    static const char failed[] = "a file of the application cannot be opened anew";
+    int bad, ret = 0;
+
+    STEP(REOPEN_FILES)
+        ret = files_reopen(&in->frozen, &bad);
+    if (!ret)
+        return;
+    lwc_inside_log(in, 'E', failed, sizeof failed - 1);
+    sys_exit(CHANNEL_EXIT_CANNOT_START);
+}
+
 void lwc_inside_enter(struct inbox *in, const __u64 *words)
 {
     size_t have = 0, len = words[LWC_FIRST_LEN];
@@ -46,6 +62,8 @@ void lwc_inside_enter(struct inbox *in, const __u64 *words)
             break;
         ask(in, LWC_WORD_BLOCK, at_most(len - have), have);
     }
+    if (in->frozen.ruleset >= 0) /* under attack they can be handed on */
+        open_own_files(in);
 }
 
 int lwc_inside_write(struct inbox *in, const void *data, size_t len, int last)

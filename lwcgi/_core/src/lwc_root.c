@@ -2,6 +2,7 @@
 #include "lwc_root.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
 #include "access.h"
 #include "answer.h"
@@ -19,6 +20,7 @@
 #include "sys.h"
 
 enum {
+    MAX_HEAD = 1024,   /* what a line for the log begins with: which request */
     MAX_LINES = 10000, /* of log from one request; more are a flood */
     FEW_PAGES = 1024,  /* whatever putting them back takes, it is not for their number */
 };
@@ -35,6 +37,8 @@ struct root {
     /* The last undo, for the log: */
     uint64_t pages, checked, mappings, reset_ns;
     int reset_err;
+    size_t head_len;
+    char head[MAX_HEAD]; /* of the line about it */
     struct lwc_unchanged task;
 };
 
@@ -75,9 +79,15 @@ static int put_back(struct root *r)
     struct lwc_reset reset = {.worker = r->worker};
     uint64_t began = now_ns();
 
+    /* What an attacker has handed to another process, such as an open /proc/self/mem, is of this
+     * worker's memory; and its pages may be held there. */
+    if (r->k->cfg.hostile)
+        STEP(RENEW_WORKER)
+            return 0;
     if (r->wrong || r->k->cfg.discard)
         return 0;
-    r->reset_err = lwc_door_call(r->frozen.door, LWC_IOC_RESET, &reset);
+    STEP(RESET_WORKER)
+        r->reset_err = lwc_door_call(r->frozen.door, LWC_IOC_RESET, &reset);
     r->reset_ns = now_ns() - began;
     r->pages = reset.pages_copied;
     r->checked = reset.pages_checked;
@@ -133,8 +143,9 @@ static long more_of_block(const struct root *r, size_t len, uint64_t from)
 {
     const struct inbox *in = r->in;
 
-    if (from > in->block_len || len > in->block_len - from)
-        return -EINVAL;
+    STEP(CHECK_BLOCK)
+        if (from > in->block_len || len > in->block_len - from)
+            return -EINVAL;
     memcpy(r->frozen.exchange, in->block + from, len);
     return 0;
 }
@@ -145,10 +156,11 @@ static long answer(struct root *r, const struct lwc_switch *with)
     size_t len = with->args[1];
     struct keep *k = r->k;
 
-    if (len > LWC_EXCHANGE) {
-        r->wrong = "said more than there is room for";
-        return 0;
-    }
+    STEP(CHECK_LENGTH)
+        if (len > LWC_EXCHANGE) {
+            r->wrong = "said more than there is room for";
+            return 0;
+        }
     switch (with->args[0]) {
     case LWC_WORD_BLOCK:
         return more_of_block(r, len, with->args[2]);
@@ -175,11 +187,13 @@ static void judge(struct root *r, struct lwc_switch *with)
 {
     uint8_t refused[LWC_CALLS_BYTES];
     struct lwc_trap trap = {r->worker, LWC_TRAP_SOME, (__u64)refused};
-    int number = (int)(uint32_t)with->args[0], err = lwc_calls_judge(with->args);
+    int number = (int)(uint32_t)with->args[0], hostile = r->k->cfg.hostile;
+    int err = lwc_calls_judge(with->args, hostile);
 
-    if (!err) {
-        if (r->noted < 0)
+    if (!err && r->noted < 0)
+        STEP(NOTE_CALLS)
             r->noted = number;
+    if (!err && !hostile) {
         /* The task is given up, so what else it does to itself is its own affair. */
         lwc_calls_denied(refused);
         err = -lwc_door_call(r->frozen.door, LWC_IOC_TRAP, &trap);
@@ -187,7 +201,7 @@ static void judge(struct root *r, struct lwc_switch *with)
     memset(with, 0, sizeof *with);
     with->target = r->worker;
     with->nargs = 1;
-    with->args[0] = err ? (__u64)err : LWC_TRAP_AGAIN;
+    with->args[0] = err ? (__u64)err : hostile ? LWC_TRAP_ONCE : LWC_TRAP_AGAIN;
 }
 
 /* Enters the worker until it is done with its request, or something is wrong. */
@@ -209,10 +223,11 @@ static void go_between(struct root *r)
             return;
         }
         /* Nobody else has been granted that. */
-        if (with.caller != r->worker) {
-            r->wrong = "made another come in its place";
-            return;
-        }
+        STEP(CHECK_CALLER)
+            if (with.caller != r->worker) {
+                r->wrong = "made another come in its place";
+                return;
+            }
         if (with.flags & LWC_BY_TRAP) {
             judge(r, &with);
             continue;
@@ -250,23 +265,39 @@ static void note_count(struct text *t, uint64_t n, const char *what)
 
 enum way { IN_PLACE, NEW_CONTEXT, NEW_TASK };
 
-static void note_undone(struct root *r, uint64_t number, enum way way, uint64_t ns)
+/* The request is wiped before it is known how it was undone. */
+static void note_request(struct root *r)
+{
+    struct keep *k = r->k;
+    struct text t;
+
+    if (!k->cfg.verbose)
+        return;
+    t = report_request(k, 'D');
+    r->head_len = (size_t)(t.at - k->text);
+    if (r->head_len > MAX_HEAD)
+        r->head_len = MAX_HEAD;
+    memcpy(r->head, k->text, r->head_len);
+    memset(k->text, 0, (size_t)(t.at - k->text));
+}
+
+static void note_undone(struct root *r, enum way way, uint64_t ns)
 {
     static const char *const ways[] = {"in place", "by another context", "with a new task"};
     struct keep *k = r->k;
-    struct text t;
+    struct text t = {k->text + r->head_len, k->text + KEEP_TEXT};
 
     access_undone(k, way == NEW_TASK ? UNDONE_NEW_TASK : UNDONE_IN_PLACE, r->pages, ns);
     if (!k->cfg.verbose)
         return;
-    t = report_start(k, 'D');
-    text_str(&t, "request ");
-    text_num(&t, number);
-    text_str(&t, " is undone ");
+    memcpy(k->text, r->head, r->head_len);
+    text_str(&t, "undone ");
     text_str(&t, ways[way]);
-    if (r->noted >= 0)
-        note_count(&t, (uint64_t)r->noted, " is the call it made");
-    note_count(&t, r->pages, " pages put back");
+    if (r->noted >= 0) {
+        text_str(&t, " after call ");
+        text_num(&t, (uint64_t)r->noted);
+    }
+    note_count(&t, r->pages, " pages copied");
     note_count(&t, r->checked, " looked at");
     note_count(&t, r->mappings, " mappings");
     if (r->reset_err)
@@ -274,6 +305,8 @@ static void note_undone(struct root *r, uint64_t number, enum way way, uint64_t 
     note_count(&t, r->reset_ns / 1000, " us for the reset");
     note_count(&t, ns / 1000, " us in all");
     report_send(k, &t);
+    memset(r->head, 0, r->head_len);
+    r->head_len = 0;
 }
 
 /* A worker may make lwCs of its own, which a reset leaves. */
@@ -289,9 +322,14 @@ static int has_offspring(const struct root *r)
 /* Has anything changed that no call was noted for? */
 static const char *look(struct root *r)
 {
-    const char *changed = has_offspring(r) ? "contexts" : lwc_unchanged_files(&r->in->frozen);
+    const char *changed = NULL;
     struct text t;
 
+    STEP(END_OFFSPRING)
+        changed = has_offspring(r) ? "contexts" : NULL;
+    if (!changed)
+        STEP(RESTORE_SHARED)
+            changed = lwc_unchanged_files(&r->in->frozen);
     if (changed || !r->k->cfg.verify)
         return changed;
     changed = lwc_unchanged_look(&r->task);
@@ -304,10 +342,22 @@ static const char *look(struct root *r)
     return changed;
 }
 
+/* A page may be held in a pipe that an attacker has passed on (vmsplice(2)): there shall be others.
+ */
+static int wipe_exchange(const struct root *r)
+{
+    STEP(WIPE_REQUEST)
+        memset(r->frozen.exchange, 0, LWC_EXCHANGE);
+    if (r->k->cfg.hostile)
+        STEP(RENEW_EXCHANGE)
+            return (int)sys_madvise(r->frozen.exchange, LWC_EXCHANGE, MADV_REMOVE);
+    return 0;
+}
+
 static void serve(struct root *r)
 {
     struct keep *k = r->k;
-    uint64_t number = r->in->number, replaced = k->count.new_workers, began;
+    uint64_t replaced = k->count.new_workers, began;
     enum way way = NEW_TASK;
 
     r->lines = 0;
@@ -317,18 +367,17 @@ static void serve(struct root *r)
     direct_acquire(k);
     if (r->wrong)
         complain(r);
+    note_request(r);
     k->undo_follows = 1;
     direct_leave(k, r->in);
     k->undo_follows = 0;
     began = now_ns();
     r->pages = r->checked = r->mappings = r->reset_ns = 0;
     r->reset_err = 0;
-    STEP(WIPE_REQUEST)
-        memset(r->frozen.exchange, 0, LWC_EXCHANGE);
     /* Only when threads of the request are gone, with the reset, does a look tell. */
-    if (r->noted < 0 && !undo(r) && !look(r))
+    if (r->noted < 0 && !wipe_exchange(r) && !undo(r) && !look(r))
         way = k->count.new_workers == replaced ? IN_PLACE : NEW_CONTEXT;
-    note_undone(r, number, way, now_ns() - began);
+    note_undone(r, way, now_ns() - began);
     if (way == NEW_TASK) {
         k->count.new_tasks++;
         leave(k);

@@ -30,6 +30,18 @@ enum step {
     STEP_FIND_NEW,       /* … and those they are not known to */
     STEP_REFILL_DROPPED, /* … and those that were given back to the kernel */
     STEP_CONFINE,        /* a context under attack gets at no process outside */
+    STEP_RESET_WORKER,   /* what a request of `lwc` changed of its worker */
+    STEP_NOTE_CALLS,     /* … and what no worker has, by another task */
+    STEP_DENY_FILTERS,   /* … in which its root's calls are not filtered */
+    STEP_RESTORE_SHARED, /* … and of the files it shares with the snapshot */
+    STEP_END_OFFSPRING,  /* … and the contexts it made */
+    STEP_CHECK_CALLER,   /* it is the worker that comes to its root */
+    STEP_CHECK_LENGTH,   /* … and asks for no more than there is room for */
+    STEP_CHECK_BLOCK,    /* … or than there is */
+    STEP_HIDE_WORKER,    /* … nor does another at the process it shares with its root */
+    STEP_JUDGE_TASKS,    /* … in which it has no thread */
+    STEP_RENEW_WORKER,   /* … no memory of it becomes the next one's */
+    STEP_RENEW_EXCHANGE, /* … and no page between it and its root */
     STEP_KILL_DETACHED,  /* … and what detached from it does not outlive it */
     STEP_KILL_SHARING,   /* what shares the worker's memory, detached or not */
     STEP_CLOSE_OPENED,   /* descriptors the request opened */
