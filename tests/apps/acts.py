@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import lwcgi
-from tests.apps import ends, hostile, machine, mess, neighbour, observed, residue
+from tests.apps import attacks, ends, hostile, machine, mess, neighbour, observed, residue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -358,7 +358,8 @@ def _answering(act: Callable[[str], object]) -> Callable[[Environ, StartResponse
     return lambda environ, start_response: _answer(start_response, act(environ["QUERY_STRING"]))
 
 
-PATHS |= {f"/{name}": _answering(act) for name, act in neighbour.REQUESTS.items()}
+for _requests in (neighbour.REQUESTS, attacks.REQUESTS):
+    PATHS |= {f"/{name}": _answering(act) for name, act in _requests.items()}
 
 
 def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

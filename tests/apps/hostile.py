@@ -83,9 +83,12 @@ def switch(kind: str) -> None:
     word = {"block": 1, "read": 2, "write": 3, "log": 4, "leave": 6, "none": 99}
     name, *rest = kind.split(".")
     if name in word:
-        lwc.switch(lwc.ROOT, word[name], *map(int, rest))
+        told = lwc.switch(lwc.ROOT, word[name], *map(int, rest))
+        assert told.args == ((-errno.EINVAL) % (1 << 64),), told
     elif name == "discard":
         lwc.switch(lwc.ROOT, word["log"], 0, discard=True)
+    elif name == "contexts":
+        assert lwc.SELF.info().contexts == 3, "root, snapshot and worker"
     elif name == "offspring":
         lwc.create()  # and leave it behind
     elif name == "another":

@@ -187,6 +187,8 @@ def descriptors() -> dict[str, object]:
     return {"table": {str(n): _descriptor(n) for n in numbers if usable(n)}, **_locks()}
 
 
+# A process that is closed to others cannot list them.
+_NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "pid_for_children", "time", "user", "uts")
 _STATUS = (
     "Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs",
     "Seccomp", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt", "VmLck", "Name", "Umask",
@@ -235,10 +237,10 @@ def attributes() -> dict[str, object]:
         "alternate stack": machine.alternate_stack(),
         "interval timers": [signal.getitimer(kind) for kind in range(3)],
         "timers": Path("/proc/self/timers").read_text(),
-        "personality": Path("/proc/self/personality").read_text(),
+        "personality": machine.call(machine.SYS_PERSONALITY, 0xFFFFFFFF),
         "oom score": Path("/proc/self/oom_score_adj").read_text(),
         "core dumps": Path("/proc/self/coredump_filter").read_text(),
-        "namespaces": [os.readlink(name) for name in sorted(Path("/proc/self/ns").iterdir())],
+        "namespaces": [os.readlink(f"/proc/self/ns/{name}") for name in _NAMESPACES],
         "session": os.getsid(0),
         "leads its group": os.getpgrp() == os.getpid(),
         "flags": _thread_flags(),

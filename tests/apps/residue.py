@@ -8,10 +8,16 @@ come across them, changes into something that would be taken for a find.
 
 from __future__ import annotations
 
+import ctypes
+import fcntl
+import os
 import re
 from typing import TYPE_CHECKING
 
+from tests.apps import machine
+
 if TYPE_CHECKING:
+    import io
     from collections.abc import Iterable, Iterator
 
 ADD_ONE = bytes((b + 1) % 256 for b in range(256))
@@ -27,6 +33,39 @@ def _readable(pid: int) -> Iterator[tuple[int, int, str]]:
                 yield int(match[1], 16), int(match[2], 16), match[3]
 
 
+class _Own:
+    """This process's memory, where it may not open the file: the kernel reads it into a pipe."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        fcntl.fcntl(self._writer, fcntl.F_SETPIPE_SZ, 2 * _WINDOW)
+        self._at = 0
+
+    def seek(self, address: int) -> None:
+        self._at = address
+
+    def read(self, size: int) -> bytes:
+        buffer = ctypes.c_void_p(self._at)
+        written = machine.check(machine.LIBC.write(self._writer, buffer, ctypes.c_size_t(size)))
+        return os.read(self._reader, written)
+
+    def __enter__(self) -> _Own:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._reader)
+        os.close(self._writer)
+
+
+def _open(pid: int) -> io.FileIO | _Own:
+    try:
+        return open(f"/proc/{pid}/mem", "rb", buffering=0)
+    except PermissionError:
+        if pid != os.getpid():
+            raise
+        return _Own()
+
+
 def search(pid: int, needles: Iterable[bytes]) -> list[str]:
     """Return where in the memory of *pid* a needle lies, as "address name".
 
@@ -38,9 +77,10 @@ def search(pid: int, needles: Iterable[bytes]) -> list[str]:
         PermissionError: its memory cannot be read.
     """
     wanted = list(needles)
+    memory = _open(pid)
     overlap = max(map(len, wanted)) - 1
     found = []
-    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+    with memory:
         for start, end, name in list(_readable(pid)):
             for at in range(start, end, _WINDOW):
                 first = max(start, at - overlap)

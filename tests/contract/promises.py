@@ -48,7 +48,10 @@ _WATCHED = {"verify": True, "log-level": "debug"}  # whose log says how each req
 VARIANTS = {
     "fork": Variant("fork", (*_ALL, "separation", "signals", "hostile")),
     "fork-hostile": Variant(
-        "fork", (*_ALL, "separation", "signals", "hostile", "neighbours"), _HOSTILE, _NOT_HOSTILE
+        "fork",
+        (*_ALL, "separation", "signals", "hostile", "neighbours", "attacks"),
+        _HOSTILE,
+        _NOT_HOSTILE,
     ),
     "none": Variant("none", (7, 8)),
     "rewind": Variant("rewind", _SHARING, _WATCHED),
@@ -57,13 +60,19 @@ VARIANTS = {
 GUEST_VARIANTS = {
     "lwc": Variant("lwc", (*_APART, "switches"), _WATCHED),
     "lwc-hostile": Variant(
-        "lwc", (*_APART, "switches", "neighbours"), _WATCHED | _HOSTILE, _NOT_HOSTILE
+        "lwc", (*_APART, "switches", "neighbours", "attacks"), _WATCHED | _HOSTILE, _NOT_HOSTILE
     ),
     "lwc-create": Variant("lwc", (*_APART, "switches"), _WATCHED | {"lwc-way": "create"}),
 }
 """What needs the kernel module, and so a guest: tests/vm/test_engine.py."""
 
-if os.path.exists("/dev/lwc"):
+
+def has_module() -> bool:
+    """Return whether this machine has it: a guest, mostly."""
+    return os.path.exists("/dev/lwc")
+
+
+if has_module():
     VARIANTS |= GUEST_VARIANTS
 
 # Long enough for a slow machine to answer, short enough to wait for where a request hangs.

@@ -102,7 +102,9 @@ def run_tests(name: str, selected: Sequence[str]) -> Verdict:
     return run(name, command, label="python", seconds=600)
 
 
-def run_contract(name: str, test: str, selected: Sequence[str], seconds: float) -> Verdict:
+def run_contract(
+    name: str, test: str, selected: Sequence[str], seconds: float, mutants: str = ""
+) -> Verdict:
     """Run a test of ``tests/contract`` inside a guest, with the gateway there.
 
     Parameters:
@@ -110,9 +112,11 @@ def run_contract(name: str, test: str, selected: Sequence[str], seconds: float) 
         test: ``file::function``.
         selected: the parameters to run it with, as pytest names them.
         seconds: after which it is ended.
+        mutants: folder of a build that can leave steps out, for the tests of mutations.
     """
     targets = [f"tests/contract/{test.replace('::', '.py::', 1)}[{case}]" for case in selected]
-    command = f"{_PYTEST} -p tests.vm.guest_tests.contract -p no:cacheprovider -o timeout=400"
+    options = "-p tests.vm.guest_tests.contract -p no:cacheprovider -o timeout=600"
+    command = f"MUTANTS={shlex.quote(mutants)} {_PYTEST} {options}"
     return run(
         name,
         f"{command} -q --color=no --tb=short {shlex.join(targets)}",

@@ -4,15 +4,20 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contract import promises
+from tests.contract import mutants, promises
+from tests.contract.guest_steps import IN_A_GUEST
 from tests.vm import guest, names
 from tests.vm.conftest import Boots, check_clean, check_result, needed, remember, selected
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from _pytest.mark import ParameterSet
 
     from tests.vm.verdict import Verdict
@@ -21,20 +26,38 @@ pytestmark = pytest.mark.timeout(7200)
 
 QUICK = frozenset(
     {
-        "lwc-2-mappings_are_restored",
+        "lwc-1-registers_are_restored",
+        "lwc-3-descriptors_can_be_spoiled",
+        "lwc-4-attributes_are_the_applications",
+        "lwc-6-fork_hooks_have_run",
+        "lwc-7-before_headers",
+        "lwc-separation-a_context_holds_nothing_of_the_root",
+        "lwc-separation-the_keep_is_not_inherited",
+        "lwc-switches-switches_that_cannot_be_meant",
     }
 )
-"""What `make test` runs: one gateway, and a boot that takes as long as the checks."""
+"""What `make test` runs: one gateway, and checks that take no longer than its start."""
+
+_BOOT, _EACH = 90.0, 60.0  # seconds, several times what they take
+
+_STEPS = [f"{variant}-{step}" for variant, steps in IN_A_GUEST.items() for step in steps]
 
 
-def _kernels() -> list[str]:
-    return [name for name in names.kernels() if not name.endswith("-cloud")]
+def _kernels(*quick: str) -> list[ParameterSet]:
+    """All that can mount the host's files; *quick* ones are for `make test` too."""
+    return [
+        pytest.param(name, marks=[] if name in quick else [pytest.mark.slow])
+        for name in names.kernels()
+        if not name.endswith("-cloud")
+    ]
+
+
+_BOTH = _kernels("6.1", "6.12")
 
 
 def _cases() -> list[ParameterSet]:
-    chosen = bool(os.environ.get("LWC_KERNELS"))
     return [
-        pytest.param(name, marks=[] if chosen or name in QUICK else [pytest.mark.slow])
+        pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow])
         for name, _, _ in promises.cases(promises.GUEST_VARIANTS)
     ]
 
@@ -44,22 +67,21 @@ def contract_run(request: pytest.FixtureRequest) -> Boots:
     """Boots a kernel with the checks that this session has selected for it."""
 
     def boot(kernel: str) -> Verdict:
-        cases = selected(request.session, kernel, "check")
-        # A whole contract takes 15 minutes each way.
-        seconds = 60 + 60 * len(cases)
+        cases = selected(request.session, kernel, "check") or sorted(QUICK)
+        seconds = _BOOT + _EACH * len(cases)
         return remember(guest.run_contract(kernel, "test_promises::test_promise", cases, seconds))
 
     return Boots(needed(request), boot)
 
 
-@pytest.mark.parametrize("kernel", _kernels())
+@pytest.mark.parametrize("kernel", _BOTH)
 @pytest.mark.parametrize("check", _cases())
 def test_promise(kernel: str, check: str, contract_run: Boots) -> None:
     """The engine keeps this promise."""
     check_result(contract_run(kernel), check)
 
 
-@pytest.mark.parametrize("kernel", _kernels())
+@pytest.mark.parametrize("kernel", _BOTH)
 def test_the_boot_was_clean(kernel: str, contract_run: Boots) -> None:
     """Nothing in the kernel complained, no object of the module was left."""
     check_clean(contract_run(kernel))
@@ -68,3 +90,32 @@ def test_the_boot_was_clean(kernel: str, contract_run: Boots) -> None:
 def test_the_quick_ones_exist() -> None:
     """No name that `make test` runs is out of date."""
     assert {name for name, _, _ in promises.cases(promises.GUEST_VARIANTS)} >= QUICK
+
+
+@pytest.fixture(scope="module")
+def mutated_core() -> Iterator[str]:
+    """A build that can leave steps out, where every user can read it."""
+    with tempfile.TemporaryDirectory(prefix="lwcgi-mutants-") as folder:
+        os.chmod(folder, 0o755)
+        yield str(mutants.build(Path(folder)))
+
+
+@pytest.fixture(scope="module")
+def mutation_run(request: pytest.FixtureRequest, mutated_core: str) -> Boots:
+    """Boots a kernel in which one step of the core is left out after the other."""
+
+    def boot(kernel: str) -> Verdict:
+        steps = selected(request.session, kernel, "step")
+        test = "test_mutations::test_check_fails_without_the_step"
+        seconds = _BOOT + 2 * _EACH * len(steps)
+        return remember(guest.run_contract(kernel, test, steps, seconds, mutated_core))
+
+    return Boots(needed(request), boot)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kernel", _kernels())
+@pytest.mark.parametrize("step", _STEPS)
+def test_a_check_fails_without(kernel: str, step: str, mutation_run: Boots) -> None:
+    """Without this step of the clean-up, or this wall, the check named in guest_steps.py fails."""
+    check_result(mutation_run(kernel), step)

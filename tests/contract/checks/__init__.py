@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from tests.contract.checks import (
     answers,
+    attacks,
     containment,
     hostile,
     leftovers,
@@ -43,6 +44,7 @@ CHECKS: Mapping[int | str, Sequence[Check]] = {
     "hostile": hostile.CHANNEL,
     "switches": hostile.SWITCHES,
     "neighbours": neighbours.CHECKS,
+    "attacks": attacks.CHECKS,
     # What takes the place of separation where a context shares memory and table with its root.
     "shared memory": (
         *leftovers.SHARED_MEMORY,

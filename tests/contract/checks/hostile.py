@@ -63,7 +63,9 @@ def switches_that_cannot_be_meant(gateway: Gateway) -> None:
         ("leave.0.0", 500),
         ("discard", 500),
         ("another", 500),
+        ("contexts", 200),
         ("offspring", 200),
+        ("contexts", 200),
     ):
         answer = gateway.get(f"/switch?{kind}")
         assert answer.complete, kind
@@ -73,6 +75,15 @@ def switches_that_cannot_be_meant(gateway: Gateway) -> None:
         assert after["memory"] == before["memory"], kind
 
 
+def calls_of_the_root_are_not_filtered(gateway: Gateway) -> None:
+    """A request cannot have its root believe that it has sent what it has not (seccomp(2))."""
+    before = state(gateway)
+    answer = gateway.get("/fake_sends")
+    assert answer.complete
+    assert answer.status == 200
+    same_worker(gateway, before, state(gateway))
+
+
 GROUP = (a_signal_to_its_group_stays_inside,)
-SWITCHES = (switches_that_cannot_be_meant,)
+SWITCHES = (switches_that_cannot_be_meant, calls_of_the_root_are_not_filtered)
 CHANNEL = (descriptors_sent_to_the_root, a_flood_from_the_left_behind)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The gateway's way to the module where the application's user may not open it."""
+"""What the engine lwc needs: a way to the module for any user, and descriptors it can tell apart."""
 
 from __future__ import annotations
 
@@ -23,6 +23,15 @@ import os
 def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [f"{os.getuid()} {os.access('/dev/lwc', os.R_OK | os.W_OK)}".encode()]
+"""
+
+_APART = """
+import os
+for number in range({first}, {first} + 2 * {count}, 2):
+    os.dup2(1, number)
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(sum(os.path.exists(f"/proc/self/fd/{{n}}") for n in range({first}, 999))).encode()]
 """
 
 pytestmark = pytest.mark.timeout(400)
@@ -70,8 +79,10 @@ def test_long_the_door_is_passed_on(tmp_path: Path) -> None:
 def test_without_the_right_to_the_door() -> None:
     """A supervisor that may not open it refuses to start, and says what to do."""
     done = subprocess.run(
-        [sys.executable, "-m", "lwcgi", "run", "demo_apps.hello.hello:application"]
-        + ["--engine", "lwc", "--bind", "unix:/tmp/lwcgi-no-right"],
+        [
+            *(sys.executable, "-m", "lwcgi", "run", "demo_apps.hello.hello:application"),
+            *("--engine", "lwc", "--bind", "unix:/tmp/lwcgi-no-right"),
+        ],
         user=_NOBODY,
         group=_NOBODY,
         extra_groups=[],
@@ -83,3 +94,18 @@ def test_without_the_right_to_the_door() -> None:
     assert done.returncode not in (0, 1), done.stderr
     assert "/dev/lwc may not be opened by this user" in done.stderr
     assert "group" in done.stderr
+
+
+def _apart(folder: Path, count: int) -> Gateway:
+    """Return a gateway, not started, for an application that has left so many gaps."""
+    (folder / "apart.py").write_text(_APART.format(first=300, count=count))
+    return Gateway("apart:app", "lwc", {"pythonpath": folder, "timeout": "60s"})
+
+
+def test_long_descriptors_with_gaps(tmp_path: Path) -> None:
+    """As many gaps as can be closed are closed; more are refused, with the remedy."""
+    with _apart(tmp_path, 59) as gateway:
+        assert _asked(gateway) == b"59"
+    with pytest.raises(AssertionError, match=r"more than 60 gaps .*--engine fork"):
+        with _apart(tmp_path, 64):
+            pass

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""What a request may try at the level `hostile` on its root, and on the requests after it.
+
+tests.apps.attacks has the attacks. What concerns other processes of the user is in `neighbours`,
+descriptors of the root in `separation`, words that the root does not mean in `hostile`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import uuid
+from typing import TYPE_CHECKING
+
+from tests.contract.checks.asking import differences, same_worker, state
+from tests.contract.checks.ways import act
+
+if TYPE_CHECKING:
+    from tests.harness import Gateway
+
+_LINE = re.compile(r"([0-9a-f]+)-([0-9a-f]+) r")
+_WINDOW = 1 << 20
+
+
+def _take(gateway: Gateway) -> dict[str, int]:
+    """Have a request hand over what it can; return the descriptors by name."""
+    path = gateway.folder / uuid.uuid4().hex
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        path.chmod(0o666)
+        listener.listen(1)
+        answer = gateway.get(f"/hand_over?{path.name}")
+        assert answer.status == 200, answer
+        with listener.accept()[0] as connection:
+            names, descriptors, _, _ = socket.recv_fds(connection, 1000, 10)
+    return dict(zip(json.loads(names), descriptors, strict=True))
+
+
+def _content(descriptor: int, limit: int = 1 << 30) -> bytes:
+    pieces = []
+    os.set_blocking(descriptor, False)
+    try:
+        while limit > 0 and (piece := os.read(descriptor, min(limit, _WINDOW))):
+            pieces.append(piece)
+            limit -= len(piece)
+    except OSError:
+        pass  # nothing more: an empty pipe, a page that is not there
+    return b"".join(pieces)
+
+
+def _memory(descriptor: int, mappings: str) -> bytes:
+    found = []
+    for start, end in ((int(m[1], 16), int(m[2], 16)) for m in _LINE.finditer(mappings)):
+        try:
+            os.lseek(descriptor, start, os.SEEK_SET)
+        except OSError:
+            continue
+        found.append(_content(descriptor, end - start))
+    return b"".join(found)
+
+
+def what_was_handed_on_shows_nothing(gateway: Gateway) -> None:
+    """Handles of one request's memory, files and pages, held outside, show nothing of the next."""
+    taken = _take(gateway)
+    try:
+        assert "file" in taken  # something can be taken
+        offset = os.lseek(taken["file"], 0, os.SEEK_CUR)
+        mark = uuid.uuid4().hex.encode()
+        answer = gateway.post(f"/echo?{mark.decode()}", mark * 500, HTTP_X_ECHO=mark.decode())
+        assert answer.body == mark * 500
+        act(gateway, ["read_on"])
+        assert os.lseek(taken["file"], 0, os.SEEK_CUR) == offset
+        mappings = _content(taken["mappings"]).decode() if "mappings" in taken else ""
+        assert not mappings, "the memory of a request lives on"
+        for name in ("exchange", "memory"):
+            if name in taken:
+                seen = (
+                    _content(taken[name]) if name == "exchange" else _memory(taken[name], mappings)
+                )
+                assert mark not in seen, name
+    finally:
+        for descriptor in taken.values():
+            os.close(descriptor)
+
+
+def nothing_runs_beside_the_root(gateway: Gateway) -> None:
+    """Where a request shares a process with its root, it makes no task that shares it too."""
+    before = state(gateway)
+    done = gateway.get("/beside").json()
+    assert done == ([] if gateway.engine == "lwc" else done)
+    after = state(gateway)
+    same_worker(gateway, before, after)
+    assert not differences(before["tasks"], after["tasks"])
+
+
+def a_process_with_a_root_is_closed(gateway: Gateway) -> None:
+    """… and nobody is let into that process: not even a child of it, which may be its tracer."""
+    if gateway.engine != "lwc":
+        return
+    assert gateway.get("/open_up").json() == []
+    assert gateway.get("/from_child").json() == ["signal"]
+
+
+def nothing_survives(gateway: Gateway) -> None:
+    """No timer, handler, limit, child or orphan of a request is there in the next."""
+    before = state(gateway)
+    for name in (
+        "set_timers",
+        "change_signals",
+        "lower_limits",
+        "leave_child",
+        "detach",
+        "alarm_in_sleep",
+    ):
+        act(gateway, [name])
+        after = state(gateway)
+        for part in ("attributes", "tasks"):
+            assert not differences(before[part], after[part]), name
+        same_worker(gateway, before, after)
+
+
+CHECKS = (
+    what_was_handed_on_shows_nothing,
+    nothing_runs_beside_the_root,
+    a_process_with_a_root_is_closed,
+    nothing_survives,
+)
