@@ -10,7 +10,7 @@ _BUG = (*_LEAK, 7, 8, "signals")
 NEEDED: dict[str, tuple[int | str, ...]] = {
     "leak": _LEAK,
     "bug": _BUG,
-    "hostile": (*_BUG, "separation", "neighbours"),
+    "hostile": (*_BUG, "separation", "neighbours", "attacks"),
 }
 """What an engine must promise to give a level."""
 

@@ -87,6 +87,10 @@ def test_attacks() -> None:
 
 def test_every_attack_is_told() -> None:
     """The checks that are attacks are all in the table of the threat model."""
-    attacks = {c.__name__ for name in ("hostile", "switches", "neighbours") for c in CHECKS[name]}
+    attacks = {
+        c.__name__
+        for name in ("hostile", "switches", "neighbours", "attacks")
+        for c in CHECKS[name]
+    }
     harmless = {"own_processes_can_be_traced", "files_can_be_moved"}
     assert attacks - harmless <= set(re.findall(r"`(\w+)`", THREATS))

@@ -29,6 +29,9 @@ _WORK = {"read memory", "write memory", "open memory", "attach", "seize", "take 
          "compare", "robust list", "signal"}  # fmt: skip
 """Attacks that succeed where nothing is done against them; the others may need more rights."""
 
+_CALLS_OF_A_DEBUGGER = {"read memory", "write memory", "attach", "seize", "take descriptors"}
+"""The engine `lwc` refuses them at any level: its root is in the process that makes them."""
+
 _LANDLOCK_CREATE_RULESET, _VERSION = 444, 1
 _REFUSES_SIGNALS = 6
 
@@ -87,10 +90,11 @@ def _attack(gateway: Gateway, **options: object) -> _Attack:
 def neighbours_can_be_attacked(gateway: Gateway) -> None:
     """At the level `bug` all of these attacks on the user's own processes succeed."""
     attack = _attack(gateway, isolate="bug")
+    refused = _CALLS_OF_A_DEBUGGER if gateway.engine == "lwc" else set()
     for role in ("neighbour", "its program"):
-        refused = _WORK - set(attack.let_in[role])
-        assert not refused, f"{role}: {refused}"
-    assert attack.left == "overwritten"
+        found = _WORK - set(attack.let_in[role])
+        assert found == refused, f"{role}: {found}"
+    assert attack.left == ("overwritten" if "write memory" not in refused else attack.secret)
 
 
 def neighbours_cannot_be_reached(gateway: Gateway) -> None:
