@@ -29,7 +29,7 @@ PY_FILES := $(shell find lwcgi demo_apps bench tests docs -name '*.py') setup.py
 CORE     := $(wildcard $(addprefix lwcgi/,_core/src/*.[ch] _core/*.py _core/*.h _core/*.txt lwc/_door/[!_]*) kmod/uapi/*.h)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-full lint format docs kmod vm kmod-debug torture fuzz bench bench-isolation bench-contexts soak clean postgresql
+.PHONY: help demo test test-full lint format docs kmod vm vm-engine kmod-debug torture fuzz bench bench-isolation bench-contexts soak clean postgresql
 
 help:
 	@echo "make demo [CHECK=1] [PORT=8000]  the isolation at work, behind nginx, in your browser"
@@ -38,6 +38,7 @@ help:
 	@echo "make docs                        write the tables of options in docs/ anew"
 	@echo "make kmod                        build the kernel module for every kernel it knows"
 	@echo "make vm [KERNELS=6.1-cloud,6.12] all its tests, on each of these kernels in a virtual machine"
+	@echo "make vm-engine [KERNELS=6.1,6.12] the engine lwc there: its contract, and nginx with 10,000 requests and crashes"
 	@echo "make kmod-debug [SERIES=6.1]     its C tests in a kernel that looks for faults (built once: 10 minutes)"
 	@echo "make torture [SECONDS=60] [SEED=1]  random programs, then CPython's own tests, each as a request"
 	@echo "make fuzz [SECONDS=60]           random bytes into the protocol parser"
@@ -86,6 +87,9 @@ kmod: $(BIN)/.test $(VM_TOOLS)
 
 vm: $(BIN)/.test $(VM_TOOLS)
 	LWC_KERNELS=$(KERNELS) $(BIN)/python -m pytest -q tests/vm
+
+vm-engine: $(BIN)/.test $(NGINX) $(VM_TOOLS)
+	LWC_KERNELS=$(KERNELS) $(BIN)/python -m pytest -q -m engine tests/vm
 
 kmod-debug: $(BIN)/.test $(VM_TOOLS) $(KERNEL_TOOLS)
 	$(BIN)/python -m tests.vm --kernel debug-$(SERIES)

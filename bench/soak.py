@@ -35,47 +35,53 @@ TOLERANCES = {
 }
 
 
-def plan(engine: str) -> Iterator[Job]:
-    """Return the endless sequence of requests and what their answers must be."""
-    # Under `none` what is left behind piles up, as it should.
+def plan(engine: str, mount: str = "", bad_one_in: int = BAD_ONE_IN) -> Iterator[Job]:
+    """Return the endless sequence of requests and what their answers must be.
+
+    Parameters:
+        engine: its name; under `none` what is left behind piles up, as it should.
+        mount: URL prefix of the application.
+        bad_one_in: so many requests, one ends badly.
+    """
     bad = itertools.cycle([*BAD_ENDS, *(LEAVING if engine != "none" else ())])
     for number in itertools.count():
-        if number % BAD_ONE_IN == BAD_ONE_IN // 2:
-            yield _bad(next(bad))
+        if number % bad_one_in == bad_one_in // 2:
+            yield _bad(mount, next(bad))
         elif number % 10 == 3:
-            yield _post(number)
+            yield _post(mount, number)
         elif number % 10 == 7:
-            yield _large(number % LARGE)
+            yield _large(mount, number % LARGE)
         else:
-            yield _echo(number, isolated=engine != "none")
+            yield _echo(mount, number, isolated=engine != "none")
 
 
-def _echo(number: int, *, isolated: bool) -> Job:
+def _echo(mount: str, number: int, *, isolated: bool) -> Job:
     def wrong(answer: Answer) -> str:
         echoed, _, visits = answer.body.decode().strip().partition(" ")
         good = answer.status == 200 and answer.complete and echoed == str(number)
         return "" if good and (visits == "1" or not isolated) else repr(answer)
 
-    return Job(request_bytes("GET", f"/echo?{number}"), wrong)
+    return Job(request_bytes("GET", f"{mount}/echo?{number}"), wrong)
 
 
-def _post(number: int) -> Job:
+def _post(mount: str, number: int) -> Job:
     body = number.to_bytes(4, "big") * (1 + number % 5000)
     expected = Answer(200, f"{hashlib.sha256(body).hexdigest()}\n".encode(), complete=True)
     return Job(
-        request_bytes("POST", "/post", body), lambda a: "" if a == expected else f"{a!r:.300}"
+        request_bytes("POST", f"{mount}/post", body),
+        lambda a: "" if a == expected else f"{a!r:.300}",
     )
 
 
-def _large(size: int) -> Job:
+def _large(mount: str, size: int) -> Job:
     expected = Answer(200, b"x" * size, complete=True)
     return Job(
-        request_bytes("GET", f"/large/{size}"),
+        request_bytes("GET", f"{mount}/large/{size}"),
         lambda a: "" if a == expected else f"{a.status}, {len(a.body)} bytes, {a.complete}",
     )
 
 
-def _bad(kind: str) -> Job:
+def _bad(mount: str, kind: str) -> Job:
     def wrong(answer: Answer) -> str:
         if kind == "half":
             # How much of it arrives is up to nginx, which drops what it has not sent yet.
@@ -86,7 +92,7 @@ def _bad(kind: str) -> Job:
             good = answer.status == 500 and answer.complete
         return "" if good else repr(answer)
 
-    return Job(request_bytes("GET", f"/{kind}"), wrong)
+    return Job(request_bytes("GET", f"{mount}/{kind}"), wrong)
 
 
 async def run(

@@ -25,18 +25,28 @@ BOARD = DEMO_APPS / "django_board"
 FILE = bytes(range(256)) * 256
 
 
-def sites(folder: Path, port: int) -> tuple[Site, ...]:
-    """Return what the demo serves on *port*: the counter both ways, and what stores in *folder*."""
+def sites(
+    folder: Path, port: int, engine: str = "auto", options: tuple[str, ...] = ()
+) -> tuple[Site, ...]:
+    """Return what the demo serves on *port*: the counter both ways, and what stores in *folder*.
+
+    Parameters:
+        folder: where the applications store.
+        port: of nginx.
+        engine: what isolates all but the one counter.
+        options: more of `lwcgi run` for those.
+    """
     board = {"BOARD_DIR": str(folder / "board"), "BOARD_ORIGINS": f"http://127.0.0.1:{port}"}
     prepare_board(board)
     counter = ("counter:application", DEMO_APPS / "counter", "--no-warmup")
     return (
-        lwcgi_site(*counter, engine="auto", workers=2),
+        lwcgi_site(*counter, *options, engine=engine, workers=2),
         lwcgi_site(*counter, engine="none", mount="/none"),
         lwcgi_site(
             "notes:application",
             DEMO_APPS / "flask_notes",
-            engine="auto",
+            *options,
+            engine=engine,
             mount="/notes",
             workers=2,
             environ=(("NOTES_DIR", str(folder / "notes")),),
@@ -45,7 +55,8 @@ def sites(folder: Path, port: int) -> tuple[Site, ...]:
             "board.wsgi:application",
             BOARD,
             *("--warmup", "/", "--warmup", "/accounts/login/", "--warmup", "/admin/login/"),
-            engine="auto",
+            *options,
+            engine=engine,
             mount="/board",
             workers=2,
             environ=tuple(board.items()),
@@ -54,7 +65,8 @@ def sites(folder: Path, port: int) -> tuple[Site, ...]:
         lwcgi_site(
             "shorty:application",
             DEMO_APPS / "werkzeug_shorty",
-            engine="auto",
+            *options,
+            engine=engine,
             mount="/s",
             workers=2,
             environ=(("SHORTY_DATABASE", str(folder / "shorty.sqlite")),),

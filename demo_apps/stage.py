@@ -26,6 +26,7 @@ STOCK_PARAMS = "/etc/nginx/fastcgi_params"
 STOCK_TYPES = "/etc/nginx/mime.types"
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
+ANSWER_SECONDS = 30.0
 
 # A management record without content (FastCGI specification, section 4.1): a worker
 # answers it by itself, so the application does not notice that we asked.
@@ -238,7 +239,7 @@ def fetch(
     Raises:
         OSError, http.client.HTTPException: no complete answer came.
     """
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
     try:
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, body, names)

@@ -116,6 +116,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Tell in one line what ran in guests."""
     if not _booted:
         return
+    for verdict in _booted:
+        for name, result in verdict.results.items():
+            if name.startswith("traffic_"):
+                terminalreporter.write_line(f"{verdict.title}: {name} {result.kind}: {result.text}")
     kernels = {verdict.title.split()[0] for verdict in _booted}
     kinds = [result.kind for verdict in _booted for result in verdict.results.values()]
     # Mutated modules are meant to leave something behind.

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""nginx and gateways with the engine `lwc` in a guest: thousands of requests, one in ten a crash.
+
+What is asked, and what each answer must be, is in tests/vm/traffic; here is how it ended.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.vm import guest, names
+from tests.vm.conftest import Boots, check_clean, check_result, needed, remember
+
+if TYPE_CHECKING:
+    from _pytest.mark import ParameterSet
+
+    from tests.vm.verdict import Verdict
+
+RESET, CREATE = 8500, 1500
+FEW_RESET, FEW_CREATE = 72, 24
+
+_HOUR = 3600
+
+CASES = ("traffic_reset", "traffic_create", "no_context_is_left", "the_kernel_is_not_tainted")
+
+
+def _kernels() -> list[ParameterSet]:
+    """Those that can mount the host's files."""
+    return [pytest.param(name) for name in names.kernels() if not name.endswith("-cloud")]
+
+
+def _quick_kernels() -> list[ParameterSet]:
+    """One of them, unless others are asked for."""
+    chosen = bool(os.environ.get("LWC_KERNELS"))
+    return [
+        pytest.param(
+            *case.values,
+            marks=[] if chosen or case.values[0] == names.GUEST_KERNEL else [pytest.mark.slow],
+        )
+        for case in _kernels()
+    ]
+
+
+def _boot(kernel: str, *, label: str, options: str, seconds: float) -> Verdict:
+    command = f'"$PYTHON" -m tests.vm.traffic {options}'
+    return remember(guest.run(kernel, command, label=label, seconds=seconds))
+
+
+@pytest.fixture(scope="module")
+def few(request: pytest.FixtureRequest) -> Boots:
+    """Boots a kernel for few requests, to one gateway."""
+    options = f"--requests {FEW_RESET} --create {FEW_CREATE} --small"
+    return Boots(needed(request), partial(_boot, label="few", options=options, seconds=1500))
+
+
+@pytest.fixture(scope="module")
+def many(request: pytest.FixtureRequest) -> Boots:
+    """Boots a kernel for many requests, to all demo applications that need no database server."""
+    options = f"--requests {RESET} --create {CREATE}"
+    return Boots(
+        needed(request), partial(_boot, label="traffic", options=options, seconds=4 * _HOUR)
+    )
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("kernel", _quick_kernels())
+@pytest.mark.parametrize("case", CASES)
+def test_few_requests(kernel: str, case: str, few: Boots) -> None:
+    """A gateway answers each request as it must, and leaves nothing behind when it stops."""
+    check_result(few(kernel), case)
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("kernel", _quick_kernels())
+def test_the_boot_was_clean_after_few(kernel: str, few: Boots) -> None:
+    """The guest came to its end, nothing in the kernel complained, no object of ours was left."""
+    check_clean(few(kernel))
+
+
+@pytest.mark.slow
+@pytest.mark.engine
+@pytest.mark.timeout(4 * _HOUR)
+@pytest.mark.parametrize("kernel", _kernels())
+@pytest.mark.parametrize("case", CASES)
+def test_many_requests(kernel: str, case: str, many: Boots) -> None:
+    """Seven gateways with the demo's applications do, for 10,000 requests."""
+    check_result(many(kernel), case)
+
+
+@pytest.mark.slow
+@pytest.mark.engine
+@pytest.mark.timeout(4 * _HOUR)
+@pytest.mark.parametrize("kernel", _kernels())
+def test_the_boot_was_clean_after_many(kernel: str, many: Boots) -> None:
+    """The guest came to its end, nothing in the kernel complained, no object of ours was left."""
+    check_clean(many(kernel))
