@@ -19,6 +19,9 @@ POSTGRES := $(or $(firstword $(wildcard /usr/lib/postgresql/*/bin/initdb)),postg
 WEB_TOOLS := $(or $(shell command -v lighttpd),/usr/sbin/lighttpd) $(or $(shell command -v apache2),/usr/sbin/apache2) \
              $(or $(shell command -v caddy),/usr/bin/caddy) $(or $(shell command -v cgi-fcgi),/usr/bin/cgi-fcgi)
 
+# Starts a CGI program for each request, which nginx does not.
+FCGIWRAP := $(or $(shell command -v fcgiwrap),/usr/sbin/fcgiwrap)
+
 # What the virtual machines are made with; for the debug kernel, what builds a kernel.
 VM_TOOLS     := $(or $(shell command -v qemu-system-x86_64),/usr/bin/qemu-system-x86_64) \
                 $(or $(shell command -v busybox),/usr/bin/busybox)
@@ -29,7 +32,7 @@ PY_FILES := $(shell find lwcgi demo_apps bench tests docs -name '*.py') setup.py
 CORE     := $(wildcard $(addprefix lwcgi/,_core/src/*.[ch] _core/*.py _core/*.h _core/*.txt lwc/_door/[!_]*) kmod/uapi/*.h)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-full lint format docs kmod vm vm-engine kmod-debug torture fuzz bench bench-isolation bench-contexts soak clean postgresql
+.PHONY: help demo test test-full lint format docs kmod vm vm-engine kmod-debug torture fuzz bench bench-isolation bench-contexts bench-engine bench-init soak clean postgresql
 
 help:
 	@echo "make demo [CHECK=1] [PORT=8000]  the isolation at work, behind nginx, in your browser"
@@ -45,16 +48,18 @@ help:
 	@echo "make bench [QUICK=1]             requests per second beside other servers, and bench-isolation"
 	@echo "make bench-isolation [QUICK=1]   what undoing a request costs, and what that depends on"
 	@echo "make bench-contexts [QUICK=1]    what light-weight contexts cost beside processes, in virtual machines"
+	@echo "make bench-engine [QUICK=1]      the engine lwc beside the others, in virtual machines"
+	@echo "make bench-init [QUICK=1]        a slow initialisation for each request, beside the snapshot engines"
 	@echo "make soak [ENGINE=rewind] [REQUESTS=20000]  many requests, some crash or hang: nothing may grow"
 	@echo "make clean                       remove what these targets made"
 
 demo: $(BIN)/.demo $(NGINX)
 	$(BIN)/python -m demo_apps.demo --nginx $(NGINX) --port $(PORT) $(if $(filter-out 0,$(CHECK)),--check)
 
-test: lint $(BIN)/.test $(NGINX) $(WEB_TOOLS) $(WRK) $(POSTGRES) $(VM_TOOLS)
+test: lint $(BIN)/.test $(NGINX) $(WEB_TOOLS) $(WRK) $(FCGIWRAP) $(POSTGRES) $(VM_TOOLS)
 	$(BIN)/python -m pytest -q -m "not slow" $(TESTS)
 
-test-full: lint $(BIN)/.test $(NGINX) $(WEB_TOOLS) $(WRK) $(POSTGRES) $(VM_TOOLS)
+test-full: lint $(BIN)/.test $(NGINX) $(WEB_TOOLS) $(WRK) $(FCGIWRAP) $(POSTGRES) $(VM_TOOLS)
 	$(BIN)/python -m pytest -q $(TESTS)
 
 lint: $(BIN)/.test
@@ -110,6 +115,12 @@ bench-isolation: $(BIN)/.bench $(NGINX)
 
 bench-contexts: $(BIN)/.bench $(VM_TOOLS)
 	$(BIN)/python -m bench.contexts $(if $(filter-out 0,$(QUICK)),--quick)
+
+bench-engine: $(BIN)/.bench $(NGINX) $(VM_TOOLS)
+	$(BIN)/python -m bench.engines $(if $(filter-out 0,$(QUICK)),--quick)
+
+bench-init: $(BIN)/.bench $(NGINX) $(FCGIWRAP) $(VM_TOOLS)
+	$(BIN)/python -m bench.initialised --nginx $(NGINX) $(if $(filter-out 0,$(QUICK)),--quick)
 
 soak: $(BIN)/.demo $(NGINX)
 	$(BIN)/python -m bench.soak --nginx $(NGINX) $(if $(ENGINE),--engine $(ENGINE)) $(if $(REQUESTS),--requests $(REQUESTS))
@@ -168,6 +179,11 @@ $(WEB_TOOLS) &:
 $(WRK):
 	apt-get update -qq
 	$(APT) wrk
+
+# Its socket unit is for systemd; RUNLEVEL=1 keeps it from being started.
+$(FCGIWRAP):
+	apt-get update -qq
+	$(APT) fcgiwrap
 
 # libelf and libssl are what the kernel's own tools need that build modules.
 $(VM_TOOLS) &:

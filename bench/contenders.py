@@ -95,7 +95,8 @@ def _uwsgi(target: str) -> Site:
     return _fastcgi(*command, management=False)
 
 
-def _gunicorn(*options: str, target: str) -> Site:
+def gunicorn(*options: str, target: str) -> Site:
+    """Return the site of gunicorn with one sync worker, and more *options*."""
     command = (sys.executable, "-m", "gunicorn", "--bind", "unix:{socket}", "--workers", "1")
     return Site("", (*command, *options, target), ROOT, protocol="http")
 
@@ -127,7 +128,7 @@ NONE = Server("lwcgi none", "lwcgi", partial(_lwcgi, "none"), "none")
 RECYCLING = Server(
     "gunicorn, max-requests 1",
     "gunicorn",
-    lambda target: _gunicorn("--preload", "--max-requests", "1", target=target),
+    lambda target: gunicorn("--preload", "--max-requests", "1", target=target),
 )
 SERVERS = (
     NONE,
@@ -135,7 +136,7 @@ SERVERS = (
     Server("lwcgi fork", "lwcgi", partial(_lwcgi, "fork"), "fork"),
     Server("flup prefork", "flup", _flup),
     Server("uWSGI, FastCGI", "uwsgi", _uwsgi),
-    Server("gunicorn sync", "gunicorn", lambda target: _gunicorn(target=target)),
+    Server("gunicorn sync", "gunicorn", lambda target: gunicorn(target=target)),
     Server("granian", "granian", _granian),
     RECYCLING,
 )

@@ -7,12 +7,16 @@ What is asked, and what each answer must be, is in tests/vm/traffic; here is how
 from __future__ import annotations
 
 import os
+import re
+import subprocess
+import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.vm import guest, names
+from tests.apps.marks import FRESH
+from tests.vm import build, guest, names
 from tests.vm.conftest import Boots, check_clean, check_result, needed, remember
 
 if TYPE_CHECKING:
@@ -98,3 +102,19 @@ def test_many_requests(kernel: str, case: str, many: Boots) -> None:
 def test_the_boot_was_clean_after_many(kernel: str, many: Boots) -> None:
     """The guest came to its end, nothing in the kernel complained, no object of ours was left."""
     check_clean(many(kernel))
+
+
+def test_what_a_request_leaves_is_noticed() -> None:
+    """Where nothing is undone, the same requests find what others have left, of each kind."""
+    command = [sys.executable, "-m", "tests.vm.traffic", "--engine", "none", "--small"]
+    done = subprocess.run(
+        [*command, "--requests", "60", "--create", "0"],
+        cwd=build.ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "TEST traffic_reset FAIL" in done.stdout
+    left = "".join(re.findall(r"left by another: .*", done.stdout))
+    assert [kind for kind in FRESH if f"'{kind}'" not in left] == []
+    assert "You are visitor 2" in done.stdout

@@ -125,6 +125,8 @@ def _requests(engine: str, options: tuple[str, ...], requests: int, whole: bool)
     if wrong:
         for name, log in logs.items():
             _say(f"--- log of {name} ---\n{log[-2000:]}")
+        for line in wrong:
+            _say(f"# {line:.500}")
         raise AssertionError(f"{len(wrong)} wrong: {' | '.join(wrong[:5])}"[:2000])
     counted: Counter[str] = Counter()
     for log in logs.values():
