@@ -91,7 +91,7 @@ kmod: $(BIN)/.test $(VM_TOOLS)
 	$(BIN)/python -m tests.vm.build
 
 vm: $(BIN)/.test $(VM_TOOLS)
-	LWC_KERNELS=$(KERNELS) $(BIN)/python -m pytest -q tests/vm
+	LWC_KERNELS=$(KERNELS) $(BIN)/python -m pytest -q -m "not engine" tests/vm
 
 vm-engine: $(BIN)/.test $(NGINX) $(VM_TOOLS)
 	LWC_KERNELS=$(KERNELS) $(BIN)/python -m pytest -q -m engine tests/vm

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CONNECTIONS = 6
+_BATCH = 500
 _SLOW = 20.0  # so many times slower than a machine is one that is emulated
 _TAINT = Path("/proc/sys/kernel/tainted")
 _OUT_OF_TREE, _UNSIGNED = 1 << 12, 1 << 13  # see admin-guide/tainted-kernels of the kernel
@@ -116,8 +117,10 @@ def _requests(engine: str, options: tuple[str, ...], requests: int, whole: bool)
         with Stage(_NGINX, port, sites) as running:
             _say(f"# {len(sites)} gateways up after {time.monotonic() - begun:.0f} s")
             wrong = ["a check of the demo"] if whole and demo.run_checks(running) else []
-            wrong += asyncio.run(_drive(port, mix, requests))
-            _say(f"# requests made after {time.monotonic() - begun:.0f} s")
+            said, live = asyncio.run(_drive(port, mix, requests))
+            wrong += said
+            if live[-1] > 2 * live[0]:
+                wrong.append(f"the lwCs that exist grow with the requests: {live}")
             codes, logs = _stopped(running)
         stored = _stored(Path(folder), mix)
     wrong += [f"{name} ended with code {code}" for name, code in codes.items() if code]
@@ -132,15 +135,30 @@ def _requests(engine: str, options: tuple[str, ...], requests: int, whole: bool)
     for log in logs.values():
         counted.update(parts.counters(log))
     ended = ", ".join(f"{counted[name]} {name}" for name in _TOLD if counted[name])
-    return f"{requests} requests, {mix.crashes} that end badly or leave something, none wrong; {ended}; {stored}"
+    return (
+        f"{requests} requests, {mix.crashes} that end badly or leave something, none wrong; {ended}; "
+        f"{min(live)} to {max(live)} lwCs; {stored}"
+    )
 
 
-async def _drive(port: int, mix: Mix, requests: int) -> list[str]:
+async def _drive(port: int, mix: Mix, requests: int) -> tuple[list[str], list[int]]:
+    """Make requests; return what was wrong, and how many lwCs there were after each batch."""
     clients = [load.Client(port) for _ in range(CONNECTIONS)]
-    wrong = await load.drive(clients, itertools.islice(mix, requests))
+    wrong, live = [], []
+    for done in range(0, requests, _BATCH):
+        begun, batch = time.monotonic(), min(_BATCH, requests - done)
+        wrong += await load.drive(clients, itertools.islice(mix, batch))
+        live.append(_live())
+        took = time.monotonic() - begun
+        _say(f"# {done + batch} requests, {took:.0f} s for {batch}, {live[-1]} lwCs")
     for client in clients:
         client.close()
-    return wrong
+    return wrong, live
+
+
+def _live() -> int:
+    """Return how many lwCs there are; without the module there is none."""
+    return int(stand.LIVE.read_text()) if stand.LIVE.exists() else 0
 
 
 def _stopped(running: Stage) -> tuple[dict[str, int], dict[str, str]]:
@@ -183,7 +201,7 @@ def _stored(folder: Path, mix: Mix) -> str:
 
 def _nothing_lives() -> str:
     """No lwC is left when all gateways have stopped; the last ones may take a grace period."""
-    return until(lambda: stand.LIVE.read_text().strip() == "0" and "0 lwCs", "no lwC", 30)
+    return until(lambda: _live() == 0 and "0 lwCs", "no lwC", 30)
 
 
 def _taint() -> str:
