@@ -126,6 +126,9 @@ def _ask(name: str, app: App, connection: http.client.HTTPConnection) -> None:
 def _turn(
     name: str, app: App, connection: http.client.HTTPConnection, most: int, seconds: float
 ) -> float:
+    # Others may have taken longer than nginx keeps a connection that is idle.
+    connection.close()
+    connection.connect()
     made, begun = 0, time.perf_counter()
     while True:
         _ask(name, app, connection)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
+import re
 import resource
 import shutil
 import signal
@@ -127,7 +128,7 @@ def _requests(engine: str, options: tuple[str, ...], requests: int, whole: bool)
     wrong += [f"{name}: {line}" for name, log in logs.items() for line in _complaints(name, log)]
     if wrong:
         for name, log in logs.items():
-            _say(f"--- log of {name} ---\n{log[-2000:]}")
+            _say(f"--- log of {name} ---\n{_late(log)}{log[-2000:]}")
         for line in wrong:
             _say(f"# {line:.500}")
         raise AssertionError(f"{len(wrong)} wrong: {' | '.join(wrong[:5])}"[:2000])
@@ -177,6 +178,12 @@ def _complaints(name: str, log: str) -> list[str]:
     words = ("Traceback", " WARNING ", " ERROR ")
     found = [line for line in log.splitlines() if any(word in line for word in words)]
     return [line for line in found if _ADVICE not in line]
+
+
+def _late(log: str) -> str:
+    """Return what a log tells of requests that took too long, but for those that were made to."""
+    pattern = r"^.* (?!GET /soak/hang|GET /hang)[A-Z]+ \S+: no complete answer within.*\n(?:.* app: .*\n)*"
+    return "".join(re.findall(pattern, log, re.MULTILINE))
 
 
 def _stored(folder: Path, mix: Mix) -> str:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[3]
 LIVE = Path("/sys/module/lwc/parameters/live_contexts")
-TIMEOUT = "8s"
-"""For a request where some hang."""
+PATIENT, IMPATIENT = "20s", "8s"
+"""For a request, where some hang."""
 
 KEPT = 8
 """Connections that nginx keeps to each gateway."""
@@ -36,11 +36,11 @@ def sites(
     # A snapshot made anew for so many crashes would hide what the old one had gathered. What
     # loads the application is as slow as the guest.
     options = ("--snapshot-max-crashes", "0", "--startup-timeout", "0", *options)
-    impatient = ("--no-warmup", "--timeout", TIMEOUT)
+    limits = ("--no-warmup", "--timeout", PATIENT if whole else IMPATIENT)
     if not whole:
         notes = (("NOTES_DIR", str(folder / "notes")),)
         yield lwcgi_site(
-            "tests.apps.demos:application", ROOT, *options, *impatient,
+            "tests.apps.demos:application", ROOT, *options, *limits,
             engine=engine, workers=2, keep=KEPT, environ=notes,
         )  # fmt: skip
         return
@@ -50,7 +50,7 @@ def sites(
         engine=engine, mount="/hello", workers=1, keep=KEPT,
     )  # fmt: skip
     yield lwcgi_site(
-        "soak_app:application", ROOT / "bench", *options, *impatient,
+        "soak_app:application", ROOT / "bench", *options, *limits,
         engine=engine, mount="/soak", workers=2, keep=KEPT,
     )  # fmt: skip
     yield lwcgi_site(
