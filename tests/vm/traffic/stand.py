@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[3]
 LIVE = Path("/sys/module/lwc/parameters/live_contexts")
-PATIENT, IMPATIENT = "20s", "8s"
+PATIENT, IMPATIENT = "40s", "10s"
 """For a request, where some hang."""
 
 KEPT = 8
