@@ -29,9 +29,13 @@ def _sleep_on() -> None:
         time.sleep(3600)
 
 
-def leave_thread() -> None:
+def leave_thread() -> bool:
     """A thread that is no daemon: Python would wait for it."""
-    threading.Thread(target=_sleep_on, name="left behind").start()
+    try:
+        threading.Thread(target=_sleep_on, name="left behind").start()
+    except RuntimeError:
+        return False  # it is refused
+    return True
 
 
 def _fork(job: Callable[[], object]) -> int:

@@ -103,8 +103,10 @@ void lwc_calls_denied(uint8_t refused[LWC_CALLS_BYTES])
 {
     memset(refused, 0, LWC_CALLS_BYTES);
     /* The root would make its calls under the same filter. */
-    STEP(DENY_FILTERS)
+    STEP(DENY_FILTERS) {
         refuse(refused, SYS_seccomp);
+        refuse(refused, SYS_prctl);
+    }
 }
 
 void lwc_calls_noted(uint8_t refused[LWC_CALLS_BYTES])
@@ -118,7 +120,7 @@ void lwc_calls_noted(uint8_t refused[LWC_CALLS_BYTES])
         refuse(refused, i);
 }
 
-static int judge_prctl(__u64 option, int hostile)
+static int judge_prctl(__u64 option, __u64 value, int hostile)
 {
     enum { USER_DISPATCH = 59, LAST_KNOWN = 79 };
 
@@ -129,6 +131,7 @@ static int judge_prctl(__u64 option, int hostile)
             return EPERM;
         return 0;
     case PR_SET_DUMPABLE: /* and these, who may look at it */
+        return hostile && value ? EPERM : 0;
     case PR_SET_PTRACER:
     case PR_SET_MM:
         return hostile ? EPERM : 0;
@@ -168,7 +171,7 @@ int lwc_calls_judge(const __u64 *call, int hostile)
     case SYS_perf_event_open:
         return EPERM;
     case SYS_prctl:
-        return judge_prctl(call[1], hostile);
+        return judge_prctl(call[1], call[2], hostile);
     case SYS_clone:
         return judge_clone(call[1], hostile);
     case SYS_clone3: /* whose flags lie in memory; the C library takes the other then */

@@ -201,7 +201,7 @@ static void judge(struct root *r, struct lwc_switch *with)
     memset(with, 0, sizeof *with);
     with->target = r->worker;
     with->nargs = 1;
-    with->args[0] = err ? (__u64)err : hostile ? LWC_TRAP_ONCE : LWC_TRAP_AGAIN;
+    with->args[0] = err ? (__u64)err : LWC_TRAP_ONCE;
 }
 
 /* Enters the worker until it is done with its request, or something is wrong. */

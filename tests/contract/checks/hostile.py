@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -54,22 +55,25 @@ def a_flood_from_the_left_behind(gateway: Gateway) -> None:
 def switches_that_cannot_be_meant(gateway: Gateway) -> None:
     """Words, lengths and lwCs that the root has not asked for cost that request alone."""
     before = state(gateway)
-    for kind, status in (
-        ("none.0.0", 500),
-        ("write.99999999.0", 500),
-        ("log.18446744073709551615.87", 500),
-        ("read.32769.0", 500),
-        ("block.10.18446744073709551615", 200),
-        ("leave.0.0", 500),
-        ("discard", 500),
-        ("another", 500),
-        ("contexts", 200),
-        ("offspring", 200),
-        ("contexts", 200),
+    length, another = "said more than there is room for", "made another come in its place"
+    for kind, status, told in (
+        ("none.0.0", 500, "said what it cannot mean"),
+        ("write.99999999.0", 500, length),
+        ("log.18446744073709551615.87", 500, length),
+        ("read.32769.0", 500, length),
+        ("block.10.18446744073709551615", 200, ""),
+        ("leave.0.0", 500, ""),
+        ("discard", 500, another),
+        ("another", 500, another),
+        ("offspring", 200, ""),
     ):
         answer = gateway.get(f"/switch?{kind}")
         assert answer.complete, kind
         assert answer.status == status, f"{kind}: {answer.status}"
+        if told:
+            gateway.wait_for_log(rf"/switch\?{re.escape(kind)}: its context {told}$")
+        # At once: a look at all of the state has the task replaced.
+        assert gateway.get("/switch?contexts").status == 200, kind
         after = state(gateway)
         same_worker(gateway, before, after)
         assert after["memory"] == before["memory"], kind
