@@ -30,9 +30,7 @@ QUICK = frozenset(
         "lwc-3-descriptors_can_be_spoiled",
         "lwc-4-attributes_are_the_applications",
         "lwc-6-fork_hooks_have_run",
-        "lwc-7-before_headers",
         "lwc-separation-a_context_holds_nothing_of_the_root",
-        "lwc-separation-the_keep_is_not_inherited",
         "lwc-switches-switches_that_cannot_be_meant",
     }
 )
