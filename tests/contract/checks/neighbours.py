@@ -141,7 +141,8 @@ def a_detached_child_is_ended_with_its_worker(gateway: Gateway) -> None:
     """Nor where its worker is killed before it could be ended."""
     with gateway.another(options={"timeout": "60s"}) as other, other.connect() as connection:
         connection.send(get("/do?act=detach&end=stuck_in_python"))
-        pid = int(written(other.folder / "detached"))
+        path = other.folder / "detached"  # which is there before the pid is in it
+        pid = int(until(lambda: path.exists() and path.read_text(), "the pid of what detached"))
         (worker,) = other.workers()
         os.kill(worker, signal.SIGKILL)
         try:
