@@ -94,7 +94,7 @@ vm: $(BIN)/.test $(VM_TOOLS)
 	LWC_KERNELS=$(KERNELS) $(BIN)/python -m pytest -q -m "not engine" tests/vm
 
 vm-engine: $(BIN)/.test $(NGINX) $(VM_TOOLS)
-	LWC_KERNELS=$(KERNELS) $(BIN)/python -m pytest -q -m engine tests/vm
+	LWC_KERNELS=$(KERNELS) $(BIN)/python -m pytest -q $(wildcard tests/vm/test_engine*.py) tests/vm/test_traffic.py
 
 kmod-debug: $(BIN)/.test $(VM_TOOLS) $(KERNEL_TOOLS)
 	$(BIN)/python -m tests.vm --kernel debug-$(SERIES)
