@@ -51,7 +51,7 @@ TEST(trap_answers)
         {1, 7, -1},
         {4095, 7, -4095},
         {4096, 7, -EINVAL},
-        {(__u64)-2, 7, -EINVAL},
+        {(__u64)-3, 7, -EINVAL},
     };
 
     if (make(&c, LWC_TRAP_SYSCALLS)) {
