@@ -120,7 +120,7 @@ void lwc_calls_noted(uint8_t refused[LWC_CALLS_BYTES])
         refuse(refused, i);
 }
 
-static int judge_prctl(__u64 option, __u64 value, int hostile)
+static int judge_prctl(uint32_t option, __u64 value, int hostile)
 {
     enum { USER_DISPATCH = 59, LAST_KNOWN = 79 };
 
@@ -171,7 +171,7 @@ int lwc_calls_judge(const __u64 *call, int hostile)
     case SYS_perf_event_open:
         return EPERM;
     case SYS_prctl:
-        return judge_prctl(call[1], call[2], hostile);
+        return judge_prctl((uint32_t)call[1], call[2], hostile); /* as the kernel takes it */
     case SYS_clone:
         return judge_clone(call[1], hostile);
     case SYS_clone3: /* whose flags lie in memory; the C library takes the other then */
