@@ -14,7 +14,7 @@ import socket
 import uuid
 from typing import TYPE_CHECKING
 
-from tests.contract.checks.asking import differences, same_worker, state
+from tests.contract.checks.asking import differences, get, same_worker, state, written
 from tests.contract.checks.ways import act
 
 if TYPE_CHECKING:
@@ -67,19 +67,20 @@ def what_was_handed_on_shows_nothing(gateway: Gateway) -> None:
     try:
         assert "file" in taken  # something can be taken
         offset = os.lseek(taken["file"], 0, os.SEEK_CUR)
-        mark = uuid.uuid4().hex.encode()
-        answer = gateway.post(f"/echo?{mark.decode()}", mark * 500, HTTP_X_ECHO=mark.decode())
-        assert answer.body == mark * 500
         act(gateway, ["read_on"])
         assert os.lseek(taken["file"], 0, os.SEEK_CUR) == offset
-        mappings = _content(taken["mappings"]).decode() if "mappings" in taken else ""
+        # While the next one runs: afterwards its bytes are wiped.
+        gate = gateway.folder / uuid.uuid4().hex
+        with gateway.connect() as connection:
+            connection.send(get(f"/wait?{gate.name}"))
+            written(gate.with_suffix(".started"))
+            mappings = _content(taken["mappings"]).decode() if "mappings" in taken else ""
+            pages = _content(taken["exchange"]) if "exchange" in taken else b""
+            memory = _memory(taken["memory"], mappings) if "memory" in taken else b""
+            gate.touch()
+            assert connection.answer().status == 200
         assert not mappings, "the memory of a request lives on"
-        for name in ("exchange", "memory"):
-            if name in taken:
-                seen = (
-                    _content(taken[name]) if name == "exchange" else _memory(taken[name], mappings)
-                )
-                assert mark not in seen, name
+        assert gate.name.encode() not in pages + memory
     finally:
         for descriptor in taken.values():
             os.close(descriptor)
