@@ -258,6 +258,7 @@ static void only_asks(void)
     CHECK(syscall(SYS_prctl, 0x41555856 /* PR_GET_AUXV */, buf, sizeof buf, 0, 0) >= -1);
     CHECK(prctl(PR_MCE_KILL_GET, 0, 0, 0, 0) >= -1);
     CHECK(kill(getppid(), 0) == 0);
+    CHECK(syscall(SYS_personality, 0xffffffff) >= 0);
 }
 
 static void turns_dispatch_off(void)

@@ -179,7 +179,7 @@ static const uint8_t kinds[512] = {
     [SYS_sigaltstack] = SPECIAL,
     [SYS_utime] = PURE,
     [SYS_mknod] = PURE,
-    [SYS_personality] = TASK,
+    [SYS_personality] = SPECIAL,
     [SYS_ustat] = PURE,
     [SYS_statfs] = PURE,
     [SYS_fstatfs] = USES,
@@ -522,6 +522,8 @@ static enum verdict special(struct call *c)
     case SYS_bpf:     /* of its many commands some return a descriptor */
     case SYS_seccomp: /* … and so may this, with a listener */
         return call_let(c, TRACE_TASK | TRACE_FILES);
+    case SYS_personality: /* this one only asks (personality(2)) */
+        return call_let(c, (uint32_t)c->arg[0] == 0xffffffff ? 0 : TRACE_TASK);
     case SYS_set_tid_address:
         return call_answer(c, c->in->pid);
     case SYS_prctl:
