@@ -9,6 +9,7 @@
 #include "group.h"
 #include "leaving.h"
 #include "mutations.h"
+#include "refusal.h"
 #include "symbols.h"
 
 static int get_atomic(char *buffer, const struct kernel_param *parameter)
@@ -62,6 +63,7 @@ end_ending:
 static void __exit lwc_exit(void)
 {
     lwc_device_exit();
+    lwc_refusal_exit();
     lwc_leaving_exit();
     lwc_ending_exit();
     lwc_group_exit();

@@ -5,8 +5,8 @@
  * The tracepoint sys_enter is passed by every call of every entry, and what its probes make of the
  * number is what the kernel goes by: -1 is no call. A probe may not sleep, so the switch is done by
  * task work, which runs before the thread is back in user space and before it takes a signal. The
- * probe is there only while an lwC has a filter: it is what slows the calls of all other threads
- * down.
+ * probe is there only while an lwC has a filter, and a little longer: it is what slows the calls of
+ * all other threads down.
  */
 #include <linux/err.h>
 #include <linux/mutex.h>
@@ -14,6 +14,7 @@
 #include <linux/sched/task_stack.h>
 #include <linux/string.h>
 #include <linux/thread_info.h>
+#include <linux/workqueue.h>
 #include <asm/syscall.h>
 
 #include "context.h"
@@ -25,6 +26,7 @@
 
 static DEFINE_MUTEX(filters_lock);
 static unsigned int filters;
+static bool probed;
 
 static void by_task_work(struct callback_head *work);
 
@@ -156,16 +158,35 @@ void lwc_refusal_answer(struct lwc_group *group, u64 call, const struct lwc_swit
     queue(group);
 }
 
+/*
+ * The probe stays for a second after the last filter is gone. Putting it there and taking it away
+ * rewrites the kernel's text, for which all processors stop; and who serves requests has filters
+ * one after the other.
+ */
+static void take_away(struct work_struct *unused)
+{
+    mutex_lock(&filters_lock);
+    if (probed && !filters) {
+        lwc_tracepoint_unregister("sys_enter", on_sys_enter);
+        probed = false;
+    }
+    mutex_unlock(&filters_lock);
+}
+
+static DECLARE_DELAYED_WORK(later, take_away);
+
 /* One filter more. */
 int lwc_refusal_begin(void)
 {
     int err = 0;
 
     mutex_lock(&filters_lock);
-    if (!filters)
+    if (!probed)
         err = lwc_tracepoint_register("sys_enter", on_sys_enter);
-    if (!err)
+    if (!err) {
+        probed = true;
         filters++;
+    }
     mutex_unlock(&filters_lock);
     return err;
 }
@@ -174,6 +195,13 @@ void lwc_refusal_end(void)
 {
     mutex_lock(&filters_lock);
     if (!--filters)
-        lwc_tracepoint_unregister("sys_enter", on_sys_enter);
+        mod_delayed_work(system_wq, &later, HZ);
     mutex_unlock(&filters_lock);
+}
+
+/* No filter is left, nor can there be another. */
+void lwc_refusal_exit(void)
+{
+    cancel_delayed_work_sync(&later);
+    take_away(NULL);
 }

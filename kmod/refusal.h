@@ -29,6 +29,7 @@ struct lwc_switch;
 
 int lwc_refusal_begin(void);
 void lwc_refusal_end(void);
+void lwc_refusal_exit(void);
 void lwc_refusal_init_work(struct lwc_refusal *refusal);
 void lwc_refusal_answer(struct lwc_group *group, u64 call, const struct lwc_switch *with);
 
