@@ -91,7 +91,7 @@ def test_kills_at_any_moment(verify: bool) -> None:
         with Load(gateway, 3) as load:
             last, started = None, time.monotonic()
             while time.monotonic() < started + 3 or kills < 50 or load.told[200] < 30:
-                assert time.monotonic() < started + 30, load.told
+                assert time.monotonic() < started + 90, load.told
                 assert processes.alive(before["root"]), gateway.log()[-3000:]
                 serving, _ = _children(before["root"])
                 if serving in (None, last):
