@@ -72,10 +72,10 @@ def many(request: pytest.FixtureRequest) -> Boots:
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kernel", _quick_kernels())
-@pytest.mark.parametrize("case", CASES)
-def test_few_requests(kernel: str, case: str, few: Boots) -> None:
+@pytest.mark.parametrize("ending", CASES)
+def test_few_requests(kernel: str, ending: str, few: Boots) -> None:
     """A gateway answers each request as it must, and leaves nothing behind when it stops."""
-    check_result(few(kernel), case)
+    check_result(few(kernel), ending)
 
 
 @pytest.mark.timeout(1800)
@@ -89,10 +89,10 @@ def test_the_boot_was_clean_after_few(kernel: str, few: Boots) -> None:
 @pytest.mark.engine
 @pytest.mark.timeout(4 * _HOUR)
 @pytest.mark.parametrize("kernel", _kernels())
-@pytest.mark.parametrize("case", CASES)
-def test_many_requests(kernel: str, case: str, many: Boots) -> None:
+@pytest.mark.parametrize("ending", CASES)
+def test_many_requests(kernel: str, ending: str, many: Boots) -> None:
     """Seven gateways with the demo's applications do, for 10,000 requests."""
-    check_result(many(kernel), case)
+    check_result(many(kernel), ending)
 
 
 @pytest.mark.slow
