@@ -55,12 +55,8 @@ static bool let_through(struct lwc_group *group, struct pt_regs *regs, long nr)
            lwc_filter_may_waive(group->running->filter, nr);
 }
 
-static void on_sys_enter(void *unused, struct pt_regs *regs, long nr)
+static noinline void look_at(struct lwc_group *group, struct pt_regs *regs, long nr)
 {
-    struct lwc_group *group = lwc_group_find();
-
-    if (!group || !group->running->filter || group->ending || nr == -1)
-        return;
     if (let_through(group, regs, nr))
         return;
     if (!lwc_filter_refuses(group->running->filter, nr) &&
@@ -73,6 +69,15 @@ static void on_sys_enter(void *unused, struct pt_regs *regs, long nr)
     queue(group);
     if (!leave_out("trap_skip"))
         regs->orig_ax = -1;
+}
+
+/* For all threads of the machine: as little as can be. */
+static void on_sys_enter(void *unused, struct pt_regs *regs, long nr)
+{
+    struct lwc_group *group = lwc_group_find();
+
+    if (group && group->running->filter && !group->ending && nr != -1)
+        look_at(group, regs, nr);
 }
 
 /* Whom a refused call goes to, or NULL. It runs if it waits in a call of its own for an answer. */
