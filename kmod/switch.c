@@ -77,11 +77,13 @@ static int report_arrival(struct arrival __user *to, struct lwc *lwc, struct lwc
 {
     struct arrival result = {
         .event = with->flags & LWC_BY_TRAP ? LWC_TRAPPED : LWC_ENTERED,
-        .fd = descriptor_of_creator(lwc),
-        .caller = descriptor_for(lwc, from, -1),
         .nargs = with->nargs,
     };
 
+    /* In this order: who comes is the creator mostly, and then there is one descriptor of it. */
+    result.fd = descriptor_of_creator(lwc);
+    result.caller = descriptor_for(lwc, from, result.fd);
+    lwc->last_caller_fd = result.caller;
     memcpy(result.args, with->args, sizeof(result.args));
     return copy_to_user(to, &result, sizeof(result)) ? -EFAULT : 0;
 }

@@ -314,7 +314,7 @@ static inline int lwc_retry(int door, int target, struct lwc_switch *back)
     return lwc_switch(door, target, &again, 1, back);
 }
 
-/* Enter it, and let this one call through. */
+/* Enter it, and let this one call through, unless it is refused always, or to the caller too. */
 static inline int lwc_permit(int door, int target, struct lwc_switch *back)
 {
     __u64 once = LWC_TRAP_ONCE;

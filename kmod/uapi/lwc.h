@@ -83,7 +83,7 @@
  * Decided: the end of the process is the end of all its lwCs: exit_group(2) in any of them, also a
  * fatal signal. A core dump holds the one that ran. A thread that calls exit(2) in an lwC returns to
  * its root lwC first, where others may be waiting to join it (clear_child_tid, robust list), unless
- * that was destroyed or its tracer may not follow it there.
+ * that was destroyed, its tracer may not follow it there, or its state cannot be carried (EOPNOTSUPP).
  *
  * fork(2) in an lwC makes an ordinary process from that lwC, with no lwCs.
  *
