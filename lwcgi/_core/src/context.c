@@ -99,7 +99,8 @@ void context_only(const struct inbox *in)
         sys_exit(0);
 }
 
-int context_write(struct inbox *in, const void *data, size_t len, int last)
+int context_in_parts(struct inbox *in, const void *data, size_t len, int last, size_t most,
+                     int (*hand_on)(struct inbox *in, const void *part, size_t len, int final))
 {
     const char *at = data;
     int ret;
@@ -107,11 +108,11 @@ int context_write(struct inbox *in, const void *data, size_t len, int last)
     if (in->finished)
         return -EPIPE;
     do {
-        size_t n = len < FCGI_CHUNK ? len : FCGI_CHUNK;
+        size_t n = len < most ? len : most;
         int final = last && n == len;
         if (n == 0 && !final)
             return 0;
-        ret = send_message(in, final ? CHANNEL_LAST : CHANNEL_OUT, at, n);
+        ret = hand_on(in, at, n, final);
         if (ret)
             return ret;
         in->headers_sent = 1;
@@ -120,6 +121,16 @@ int context_write(struct inbox *in, const void *data, size_t len, int last)
     } while (len);
     in->finished = last;
     return 0;
+}
+
+static int send_part(struct inbox *in, const void *part, size_t len, int final)
+{
+    return send_message(in, final ? CHANNEL_LAST : CHANNEL_OUT, part, len);
+}
+
+int context_write(struct inbox *in, const void *data, size_t len, int last)
+{
+    return context_in_parts(in, data, len, last, FCGI_CHUNK, send_part);
 }
 
 long body_errno(int body_state)

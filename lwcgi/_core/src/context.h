@@ -18,6 +18,11 @@ void context_enter(struct inbox *in);
  * forked: such a copy has no answer to give. */
 void context_only(const struct inbox *in);
 
+/* Hands a part of the answer on by calls with at most so many bytes each; `final`: the very last
+ * ones. Returns 0, -EPIPE where the answer is complete already, or what a call returned. */
+int context_in_parts(struct inbox *in, const void *data, size_t len, int last, size_t most,
+                     int (*hand_on)(struct inbox *in, const void *part, size_t len, int final));
+
 /* Each returns 0 (or bytes read) or -errno; ends the process where it is a
  * copy the application forked, which has no answer to give. */
 int context_write(struct inbox *in, const void *data, size_t len, int last);

@@ -66,29 +66,15 @@ void lwc_inside_enter(struct inbox *in, const __u64 *words)
         open_own_files(in);
 }
 
+static int write_part(struct inbox *in, const void *part, size_t len, int final)
+{
+    memcpy(in->exchange, part, len);
+    return (int)ask(in, LWC_WORD_WRITE, len, (uint64_t) final);
+}
+
 int lwc_inside_write(struct inbox *in, const void *data, size_t len, int last)
 {
-    const char *at = data;
-
-    if (in->finished)
-        return -EPIPE;
-    do {
-        size_t n = at_most(len);
-        int final = last && n == len;
-        long ret;
-
-        if (n == 0 && !final)
-            return 0;
-        memcpy(in->exchange, at, n);
-        ret = ask(in, LWC_WORD_WRITE, n, (uint64_t) final);
-        if (ret)
-            return (int)ret;
-        in->headers_sent = 1;
-        at += n;
-        len -= n;
-    } while (len);
-    in->finished = last;
-    return 0;
+    return context_in_parts(in, data, len, last, LWC_EXCHANGE, write_part);
 }
 
 long lwc_inside_read(struct inbox *in, void *buf, size_t len)

@@ -51,6 +51,19 @@ void report_send(struct keep *k, struct text *t)
     memset(k->text, 0, len);
 }
 
+int report_not_frozen(struct keep *k, const char *what, int err)
+{
+    struct text t = report_start(k, 'E');
+
+    text_str(&t, "the worker cannot be frozen: ");
+    text_str(&t, what);
+    text_str(&t, ", errno ");
+    text_num(&t, (uint64_t)-err);
+    text_str(&t, "; see `lwcgi check`, or use --engine fork");
+    report_send(k, &t);
+    return err;
+}
+
 void report(struct keep *k, char level, const char *line)
 {
     struct text t = report_start(k, level);

@@ -20,6 +20,9 @@ void report_send(struct keep *k, struct text *t);
 /* A whole line in one call. */
 void report(struct keep *k, char level, const char *line);
 
+/* That freezing has failed: at doing what, -errno. Returns that. */
+int report_not_frozen(struct keep *k, const char *what, int err);
+
 /* What this worker did in its life. */
 void report_counters(struct keep *k);
 
