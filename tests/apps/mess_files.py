@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -10,7 +11,7 @@ import select
 import signal
 import socket
 
-from tests.apps import observed
+from tests.apps import machine, observed
 
 KEPT: list[object] = []  # what must not be collected before the request ends
 
@@ -119,6 +120,12 @@ def read_on() -> None:
     assert os.read(observed.FILE.fileno(), 10)
 
 
+def read_directory() -> None:
+    """The offset of a directory of the snapshot, moved by reading."""
+    room = ctypes.create_string_buffer(1000)
+    assert machine.call(machine.SYS_GETDENTS64, observed.DIRECTORY, ctypes.addressof(room), 1000)
+
+
 def change_flags() -> None:
     """The status flags of a file of the snapshot."""
     flags = fcntl.fcntl(observed.FILE, fcntl.F_GETFL)
@@ -149,5 +156,5 @@ def lock_as_process() -> None:
 ACTS = (
     open_file, open_hundreds, open_kinds, receive_descriptor, duplicate, close_file,
     close_and_open, replace_file, replace_everything, close_everything, close_each, inherit, seek,
-    read_on, change_flags, want_signals, lock_file, lock_record, lock_as_process,
+    read_on, read_directory, change_flags, want_signals, lock_file, lock_record, lock_as_process,
 )  # fmt: skip

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.apps import assembly, machine, observed
@@ -229,10 +230,28 @@ def alarm_in_wait() -> None:
         lock.acquire(timeout=0.8)
 
 
+def write_name() -> bool:
+    """What can be written to: name and timer slack of the task."""
+    return _write("comm", "renamed") | _write("timerslack_ns", "123456")
+
+
+def write_oom_score() -> bool:
+    """… and what belongs to all processes that share the memory."""
+    return _write("oom_score_adj", "500")
+
+
+def _write(name: str, text: str) -> bool:
+    try:
+        Path(f"/proc/self/{name}").write_text(text)
+    except PermissionError:  # of a process that is closed to its own user
+        return False
+    return True
+
+
 ACTS = (
     leave_thread, leave_child, leave_stubborn_child, leave_stopped_child, leave_orphan,
     leave_zombie, leave_program, detach, leave_sharing_task, fork_and_wait, vfork_and_wait,
     spawn_program, run_program, run_shell, join_thread, handle_signal, block_signals,
     handle_sigsys, change_alternate_stack, use_faulthandler, start_watchdog, alarm_in_sleep,
-    alarm_in_read, alarm_in_wait,
+    alarm_in_read, alarm_in_wait, write_name, write_oom_score,
 )  # fmt: skip

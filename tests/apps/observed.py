@@ -65,6 +65,7 @@ with open(PATTERN_FILE, "r+b") as _file:
     FROM_FILE = mmap.mmap(_file.fileno(), 0, access=mmap.ACCESS_COPY)
     FROM_FILE[:100] = bytes(100)  # differs from the file
     SHARED = mmap.mmap(_file.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ)
+DIRECTORY = os.open("/usr", os.O_RDONLY | os.O_DIRECTORY)
 WIPED = _private_mapping(2)  # … on every fork, as the state of a generator would be
 WIPED.madvise(machine.MADV_WIPEONFORK)
 

@@ -45,6 +45,7 @@ HAZARDS: dict[str, tuple[str, ...]] = {
         "act lock_memory", "act lock_everything", "act lock_future", "act merge_pages",
         "act forbid_write_and_execute", "act register_membarrier", "act set_up_io",
         "act take_protection_key", "act map_execute_only", "act filter_core_dumps",
+        "act write_oom_score",
         "act seal_mapping",
         "act not_inherited", "act file_not_inherited", "act hint", "act guard_pages", "act guard_file_pages",
         "act name_mapping",

@@ -146,33 +146,27 @@ static uint32_t free_keys(void)
     return found;
 }
 
+static void read_own(const char *path, char *to, size_t room)
+{
+    long fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
+
+    if (fd < 0)
+        return;
+    sys_read((int)fd, to, room);
+    sys_close((int)fd);
+}
+
 void arming_look_at_whole(struct whole *now)
 {
     enum { GET_MDWE = 66, GET_MEMORY_MERGE = 68, GET_REGISTRATIONS = 1 << 9 };
-    long fd = sys_open("/proc/self/coredump_filter", O_RDONLY | O_CLOEXEC, 0);
 
     memset(now, 0, sizeof *now);
     now->deny_write_execute = SYS(SYS_prctl, GET_MDWE, 0, 0, 0, 0, 0);
     now->merge = SYS(SYS_prctl, GET_MEMORY_MERGE, 0, 0, 0, 0, 0);
     now->membarrier = SYS(SYS_membarrier, GET_REGISTRATIONS, 0, 0, 0, 0, 0);
     now->free_keys = free_keys();
-    if (fd >= 0) {
-        sys_read((int)fd, now->core_filter, sizeof now->core_filter);
-        sys_close((int)fd);
-    }
-}
-
-static int complain(struct keep *k, const char *what, int err)
-{
-    struct text t = report_start(k, 'E');
-
-    text_str(&t, "the worker cannot be frozen: ");
-    text_str(&t, what);
-    text_str(&t, ", errno ");
-    text_num(&t, (uint64_t)-err);
-    text_str(&t, "; see `lwcgi check`, or use --engine fork");
-    report_send(k, &t);
-    return err;
+    read_own("/proc/self/coredump_filter", now->core_filter, sizeof now->core_filter);
+    read_own("/proc/self/oom_score_adj", now->oom_score, sizeof now->oom_score);
 }
 
 static int sight(struct keep *k, struct rewind *r, struct trace *t)
@@ -224,10 +218,11 @@ int arming_freeze(struct keep *k, struct inbox *in)
     int ret;
 
     if (cpu_xsave_size() > CPU_XSAVE_ROOM)
-        return complain(k, "this processor has more registers than there is room for", -E2BIG);
+        return report_not_frozen(k, "this processor has more registers than there is room for",
+                                 -E2BIG);
     ret = sight(k, r, t);
     if (ret)
-        return complain(k, "installing the handler of system calls", ret);
+        return report_not_frozen(k, "installing the handler of system calls", ret);
     unregister_rseq();
     arming_look_at_whole(&r->whole);
     r->thp_disabled = (int32_t)sys_prctl(PR_GET_THP_DISABLE, 0);
@@ -235,21 +230,21 @@ int arming_freeze(struct keep *k, struct inbox *in)
     if (!ret)
         ret = grow_stack(r);
     if (ret)
-        return complain(k, "looking at its stack", ret);
+        return report_not_frozen(k, "looking at its stack", ret);
     ret = wipe_marked();
     if (ret)
-        return complain(k, "clearing memory that is wiped on fork", ret);
+        return report_not_frozen(k, "clearing memory that is wiped on fork", ret);
     t->frozen_brk = t->brk = (uint64_t)SYS(SYS_brk, 0, 0, 0, 0, 0, 0);
     trace_reset(t);
     r->ask = (int)sys_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (r->ask < 0)
-        return complain(k, "eventfd", r->ask);
+        return report_not_frozen(k, "eventfd", r->ask);
     ret = image_arm(&r->image, &what);
     if (ret)
-        return complain(k, what, ret);
+        return report_not_frozen(k, what, ret);
     ret = lost_record(&r->lost, &r->image);
     if (ret)
-        return complain(k, "listing its pages", ret);
+        return report_not_frozen(k, "listing its pages", ret);
     k->holder = r->image.holder;
     k->own[OWN_ASK] = r->ask;
     k->own[OWN_UFFD] = r->image.uffd;
@@ -257,12 +252,12 @@ int arming_freeze(struct keep *k, struct inbox *in)
     k->own[OWN_HOLDER] = r->image.holder_pidfd;
     ret = track_start(&r->track, &r->image, k->tid_address);
     if (ret)
-        return complain(k, "reading from its frozen copy", ret);
+        return report_not_frozen(k, "reading from its frozen copy", ret);
     if (r->verify) {
         ret = record(k, r);
         if (ret)
-            return complain(k, "recording what there is", ret);
+            return report_not_frozen(k, "recording what there is", ret);
     }
     ret = maps_vsize(&in->frozen.vsize);
-    return ret ? complain(k, "/proc/self/statm", ret) : 0;
+    return ret ? report_not_frozen(k, "/proc/self/statm", ret) : 0;
 }

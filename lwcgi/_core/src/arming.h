@@ -29,6 +29,7 @@ struct whole {
     long membarrier;
     uint32_t free_keys; /* memory protection keys that nobody has, bit 1 << key */
     char core_filter[16];
+    char oom_score[16]; /* of all that share the memory */
 };
 
 struct rewind {

@@ -63,7 +63,9 @@ int files_record(struct frozen *f, const int *fds, int count, int *bad)
         /* How it came to be, not how to open it through its link in /proc. */
         own->flags &= ~(S_ISREG(st.st_mode) ? O_NOFOLLOW | O_TMPFILE : O_NOFOLLOW);
         own->fd_flags = (int)sys_fcntl(own->fd, F_GETFD, 0);
-        own->offset = S_ISREG(st.st_mode) ? sys_lseek(own->fd, 0, SEEK_CUR) : -1;
+        own->offset = S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode)
+                          ? sys_lseek(own->fd, 0, SEEK_CUR)
+                          : -1;
         /* Sockets and the kernel's anonymous objects have no name to open;
          * the gate let them pass only because the operator said so. */
         own->reopen = S_ISREG(st.st_mode) || S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode) ||

@@ -25,6 +25,21 @@ int lwc_engine_open(struct keep *k, const struct frozen *f)
     return 0;
 }
 
+/* It has ended before it served: it has said why, or could not. Returns -errno. */
+static int not_begun(struct keep *k, const struct ending *how)
+{
+    struct text t;
+
+    if (how->code == CLD_EXITED)
+        return -ECANCELED;
+    t = report_start(k, 'E');
+    text_str(&t, "the serving process was killed by signal ");
+    text_num(&t, (uint64_t)how->status);
+    text_str(&t, " while it was frozen");
+    report_send(k, &t);
+    return -EINTR;
+}
+
 /* The serving child has ended: finishes its request, clears up after it. Returns
  * 1 where the worker is to stop, or -errno. */
 static int clear_up(struct guard *g)
@@ -43,7 +58,7 @@ static int clear_up(struct guard *g)
         return ret;
     k->count.leftovers_killed += (uint64_t)ret;
     if (!left && k->stage == LWC_BEGINS && !k->quick)
-        return -ECANCELED; /* and it has said why */
+        return not_begun(k, &how);
     if (!left) {
         k->undo_follows = 1;
         guard_settle(g, &how);

@@ -13,8 +13,8 @@
 
 #include "keep.h"
 
-/* Before arming: opens the door. Returns 0 or -errno; -E2BIG where the application's descriptors
- * lie too far apart. */
+/* The last of arming: opens the door. Returns 0 or -errno; -E2BIG where the application's
+ * descriptors lie too far apart. */
 int lwc_engine_open(struct keep *k, const struct frozen *f);
 
 /* The frozen point. Returns 1 in a worker, once for each request; 0 in the root

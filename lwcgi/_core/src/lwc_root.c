@@ -32,6 +32,7 @@ struct root {
     int worker;
     int lines;         /* of log that the request under way has sent */
     int noted;         /* … and the first call it made that the task does not get over; -1 */
+    int replaced;      /* the worker by another one, after the last */
     const char *wrong; /* why the worker is not to be entered again, or NULL */
     uint64_t made_ns;  /* what it took to make the worker */
     /* The last undo, for the log: */
@@ -40,6 +41,7 @@ struct root {
     size_t head_len;
     char head[MAX_HEAD]; /* of the line about it */
     struct lwc_unchanged task;
+    struct lwc_proc proc;
 };
 
 static void __attribute__((noreturn)) leave(struct keep *k)
@@ -50,14 +52,7 @@ static void __attribute__((noreturn)) leave(struct keep *k)
 
 static void __attribute__((noreturn)) cannot_serve(struct keep *k, const char *what, int err)
 {
-    struct text t = report_start(k, 'E');
-
-    text_str(&t, "the worker cannot be frozen: ");
-    text_str(&t, what);
-    text_str(&t, ", errno ");
-    text_num(&t, (uint64_t)-err);
-    text_str(&t, "; see `lwcgi check`, or use --engine fork");
-    report_send(k, &t);
+    report_not_frozen(k, what, err);
     sys_exit(1);
 }
 
@@ -101,12 +96,10 @@ static int put_back(struct root *r)
 /* Makes the worker what the snapshot is. Returns 0 or -errno. */
 static int undo(struct root *r)
 {
-    if (put_back(r)) {
-        r->k->count.in_place++;
+    r->replaced = !put_back(r);
+    if (!r->replaced)
         return 0;
-    }
     sys_close(r->worker); /* destroys it */
-    r->k->count.new_workers++;
     return make_worker(r);
 }
 
@@ -330,6 +323,9 @@ static const char *look(struct root *r)
     if (!changed)
         STEP(RESTORE_SHARED)
             changed = lwc_unchanged_files(&r->in->frozen);
+    if (!changed)
+        STEP(COMPARE_PROC)
+            changed = lwc_unchanged_proc(&r->proc);
     if (changed || !r->k->cfg.verify)
         return changed;
     changed = lwc_unchanged_look(&r->task);
@@ -357,8 +353,8 @@ static int wipe_exchange(const struct root *r)
 static void serve(struct root *r)
 {
     struct keep *k = r->k;
-    uint64_t replaced = k->count.new_workers, began;
     enum way way = NEW_TASK;
+    uint64_t began;
 
     r->lines = 0;
     r->noted = -1;
@@ -376,12 +372,13 @@ static void serve(struct root *r)
     r->reset_err = 0;
     /* Only when threads of the request are gone, with the reset, does a look tell. */
     if (r->noted < 0 && !wipe_exchange(r) && !undo(r) && !look(r))
-        way = k->count.new_workers == replaced ? IN_PLACE : NEW_CONTEXT;
+        way = r->replaced ? NEW_CONTEXT : IN_PLACE;
     note_undone(r, way, now_ns() - began);
-    if (way == NEW_TASK) {
-        k->count.new_tasks++;
+    k->count.in_place += way == IN_PLACE;
+    k->count.new_workers += way == NEW_CONTEXT;
+    k->count.new_tasks += way == NEW_TASK;
+    if (way == NEW_TASK)
         leave(k);
-    }
 }
 
 int lwc_root_run(struct keep *k, struct inbox *in)
@@ -395,6 +392,8 @@ int lwc_root_run(struct keep *k, struct inbox *in)
     if (ret)
         cannot_serve(k, what, ret);
     ret = make_worker(&r);
+    if (!ret)
+        ret = lwc_unchanged_note_proc(&r.proc);
     if (!ret && k->cfg.verify)
         ret = lwc_unchanged_note(&r.task);
     if (ret)

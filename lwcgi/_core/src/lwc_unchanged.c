@@ -133,8 +133,6 @@ static void look_at(struct lwc_unchanged *u)
 {
     SYS(SYS_sched_getattr, 0, u->scheduling, sizeof u->scheduling, 0, 0, 0);
     SYS(SYS_sched_getaffinity, 0, sizeof u->cpus, u->cpus, 0, 0, 0);
-    SYS(SYS_prctl, PR_GET_NAME, u->name, 0, 0, 0, 0);
-    sys_pread(u->oom_fd, u->oom_score, sizeof u->oom_score, 0);
     ask_all(u->answers);
     actions(u->signals);
     limits(u->limits);
@@ -145,9 +143,6 @@ int lwc_unchanged_note(struct lwc_unchanged *u)
     int ret;
 
     memset(u, 0, sizeof *u);
-    u->oom_fd = (int)sys_open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC, 0);
-    if (u->oom_fd < 0)
-        return u->oom_fd;
     look_at(u);
     ret = place(".", u->places);
     /* A directory that is gone has no place; it stays so. */
@@ -157,6 +152,43 @@ int lwc_unchanged_note(struct lwc_unchanged *u)
     u->reaped = reaped();
     u->timer = next_timer();
     return ret ? ret : u->timer < 0 ? (int)u->timer : 0;
+}
+
+/* --- what is written to /proc/self ------------------------------------------------ */
+
+static void read_all(const struct lwc_proc *p, struct lwc_written *now)
+{
+    int i;
+
+    memset(now, 0, sizeof *now);
+    now->timer_slack = SYS(SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0, 0, 0);
+    SYS(SYS_prctl, PR_GET_NAME, now->name, 0, 0, 0, 0);
+    for (i = 0; i < UNCHANGED_FILES; i++)
+        if (p->fd[i] >= 0)
+            sys_pread(p->fd[i], now->text[i], sizeof now->text[i], 0);
+}
+
+int lwc_unchanged_note_proc(struct lwc_proc *p)
+{
+    static const char *const files[UNCHANGED_FILES] = {
+        "/proc/self/oom_score_adj", "/proc/self/loginuid", "/proc/self/attr/current"};
+    int i;
+
+    for (i = 0; i < UNCHANGED_FILES; i++) {
+        p->fd[i] = (int)sys_open(files[i], O_RDONLY | O_CLOEXEC, 0);
+        if (p->fd[i] < 0 && p->fd[i] != -ENOENT)
+            return p->fd[i];
+    }
+    read_all(p, &p->was);
+    return 0;
+}
+
+const char *lwc_unchanged_proc(const struct lwc_proc *p)
+{
+    struct lwc_written now;
+
+    read_all(p, &now);
+    return memcmp(&now, &p->was, sizeof now) ? "name, timer slack, or files of /proc/self" : NULL;
 }
 
 /* --- the application's files ---------------------------------------------------- */
@@ -187,9 +219,9 @@ static int put_back(const struct own_file *own)
     if (own->flags & O_PATH || !own->reopen)
         return 0;
     SYS(SYS_flock, own->fd, LOCK_UN, 0, 0, 0, 0);
+    sys_fcntl(own->fd, F_OFD_SETLK, (long)&whole); /* where it cannot be locked it is not */
     if (own->offset < 0)
         return 0;
-    sys_fcntl(own->fd, F_OFD_SETLK, (long)&whole);
     if (sys_fcntl(own->fd, F_GETLEASE, 0) != F_UNLCK)
         return -1;
     if (sys_lseek(own->fd, 0, SEEK_CUR) != own->offset)
@@ -230,9 +262,6 @@ const char *lwc_unchanged_look(struct lwc_unchanged *u)
     if (memcmp(now.scheduling, u->scheduling, sizeof now.scheduling) ||
         memcmp(now.cpus, u->cpus, sizeof now.cpus))
         return "scheduling";
-    if (memcmp(now.name, u->name, sizeof now.name) ||
-        memcmp(now.oom_score, u->oom_score, sizeof now.oom_score))
-        return "name or OOM score";
     place(".", now.places);
     place("/", now.places + 2);
     if (memcmp(now.places, u->places, sizeof now.places))

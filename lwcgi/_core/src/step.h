@@ -42,6 +42,7 @@ enum step {
     STEP_JUDGE_TASKS,    /* … in which it has no thread */
     STEP_RENEW_WORKER,   /* … no memory of it becomes the next one's */
     STEP_RENEW_EXCHANGE, /* … and no page between it and its root */
+    STEP_COMPARE_PROC,   /* what was written to /proc/self ends the task */
     STEP_KILL_DETACHED,  /* … and what detached from it does not outlive it */
     STEP_KILL_SHARING,   /* what shares the worker's memory, detached or not */
     STEP_CLOSE_OPENED,   /* descriptors the request opened */

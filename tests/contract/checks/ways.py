@@ -38,8 +38,8 @@ ACTS = dict.fromkeys(
 
         "open_file", "open_hundreds", "open_kinds", "receive_descriptor", "duplicate",
         "close_file", "close_and_open", "replace_file", "replace_everything", "close_everything",
-        "close_each", "inherit", "seek", "read_on", "change_flags", "want_signals", "lock_file",
-        "lock_record", "lock_as_process",
+        "close_each", "inherit", "seek", "read_on", "read_directory", "change_flags",
+        "want_signals", "lock_file", "lock_record", "lock_as_process",
 
         "block_signals", "handle_sigsys", "change_alternate_stack",
     ), IN_PLACE
@@ -57,14 +57,14 @@ ACTS = dict.fromkeys(
         "leave_orphan", "leave_zombie", "leave_program", "detach", "leave_sharing_task",
         "fork_and_wait", "vfork_and_wait", "spawn_program", "run_program", "run_shell",
         "join_thread", "handle_signal", "use_faulthandler", "start_watchdog", "alarm_in_sleep",
-        "alarm_in_read", "alarm_in_wait",
+        "alarm_in_read", "alarm_in_wait", "write_name",
     ), NEW_TASK
 ) | dict.fromkeys(
     # They change memory as a whole for good, or behind everybody's back.
     (
         "map_over_shared", "not_inherited", "file_not_inherited", "guard_pages", "seal_mapping",
         "forbid_write_and_execute", "merge_pages", "register_membarrier", "set_up_io",
-        "take_protection_key", "map_execute_only", "filter_core_dumps",
+        "take_protection_key", "map_execute_only", "filter_core_dumps", "write_oom_score",
     ), REPLACED
 )  # fmt: skip
 
