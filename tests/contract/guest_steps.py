@@ -27,12 +27,22 @@ if TYPE_CHECKING:
     from tests.harness import Gateway
 
 
-def a_directory_is_restored(gateway: Gateway) -> None:
+def _undoes(gateway: Gateway, *acts: str) -> None:
     """Alone: other acts end the task by themselves, and so does what --verify finds."""
     with gateway.another(options={"verify": False}) as other:
-        before = asking.state(other)["attributes"]["cwd"]
-        ways.act(other, ["change_directory"])
-        assert asking.state(other)["attributes"]["cwd"] == before
+        before = asking.state(other)["attributes"]
+        ways.act(other, acts)
+        assert not asking.differences(before, asking.state(other)["attributes"])
+
+
+def a_directory_is_restored(gateway: Gateway) -> None:
+    """What a noted call has changed is undone."""
+    _undoes(gateway, "change_directory")
+
+
+def what_is_written_is_restored(gateway: Gateway) -> None:
+    """What no noted call shows is undone, too: writes to files of /proc/self."""
+    _undoes(gateway, "write_name", "write_oom_score")
 
 
 IN_A_GUEST: dict[str, dict[str, Check]] = {
@@ -48,6 +58,7 @@ IN_A_GUEST: dict[str, dict[str, Check]] = {
         "STEP_HIDE_ROOT": separation.the_root_cannot_be_read,
         "STEP_RESET_WORKER": state.descriptors_are_restored,
         "STEP_NOTE_CALLS": a_directory_is_restored,
+        "STEP_COMPARE_PROC": what_is_written_is_restored,
         "STEP_DENY_FILTERS": hostile.calls_of_the_root_are_not_filtered,
         "STEP_RESTORE_SHARED": state.descriptors_are_restored,
         "STEP_END_OFFSPRING": hostile.switches_that_cannot_be_meant,

@@ -18,7 +18,7 @@ def _kinds(gateway: Gateway) -> list[str]:
     """What the descriptors of a context are, but for those an application has of itself."""
     kinds = [entry["is"] for entry in state(gateway)["descriptors"]["table"].values()]
     files = [str(gateway.folder / name) for name in ("data.txt", "pattern")]
-    for own in ("/dev/null", "pipe", "pipe", *files * 2):
+    for own in ("/dev/null", "/usr", "pipe", "pipe", *files * 2):
         kinds.remove(own)
     return kinds
 
