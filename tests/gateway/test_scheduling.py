@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.contract.checks.asking import waiting
-from tests.harness import Gateway, processes, until
+from tests.contract.checks.asking import get, waiting
+from tests.harness import Gateway, fastcgi, processes, until
 
 CONNECTIONS = 64
 
@@ -221,3 +222,20 @@ def test_new_connections_get_in_beside_busy_ones(pair: Gateway) -> None:
         meanwhile = sum(v.answers for v in everyone) - before
     # In turns with all the others each of the twenty would wait for about 64 answers.
     assert meanwhile < 20 * CONNECTIONS // 2, f"{meanwhile} answers to kept connections meanwhile"
+
+
+@pytest.mark.parametrize("engine", ["rewind", "none"])
+def test_kept_connections_beside_deaths(engine: str) -> None:
+    """Who waits is served in turn, though the process that knows who waits dies each time."""
+    with Gateway(engine=engine, options={"timeout": "100s"}) as gateway, ExitStack() as opened:
+        kept = opened.enter_context(gateway.connect(60))
+        assert kept.get("/quick", keep=True).status == 200
+        with waiting(gateway):
+            new = [opened.enter_context(gateway.connect()) for _ in range(CONNECTIONS)]
+            for connection in new:
+                connection.send(get("/do?end=os_exit"))
+            kept.send(get("/quick", fastcgi.KEEP_CONN))
+        assert kept.answer().status == 200
+        ahead = len(select.select([connection.socket for connection in new], [], [], 0)[0])
+        assert all(connection.answer().status == 500 for connection in new)
+    assert ahead < CONNECTIONS // 4

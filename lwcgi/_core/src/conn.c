@@ -52,15 +52,13 @@ int conn_setup(struct keep *k, int extra, int extra_source)
         return (int)ep;
     k->epoll = (int)ep;
     k->listening = 0;
-    k->more_new = 0;
-    k->ready_at = k->ready_count = 0;
     ret = watch(k->epoll, extra_source, extra, EPOLLIN);
     return ret ? ret : conn_listen(k, 1);
 }
 
 int conn_rebuild(struct keep *k, int extra, int extra_source)
 {
-    int ret, fd, old = k->epoll;
+    int ret, i, old = k->epoll;
 
     ret = conn_setup(k, extra, extra_source);
     if (ret)
@@ -72,7 +70,11 @@ int conn_rebuild(struct keep *k, int extra, int extra_source)
     sys_close(k->epoll);
     k->epoll = old;
     k->open_conns = 0;
-    for (fd = 0; fd <= k->top_fd; fd++) {
+    /* They are told of in the order in which they come in here: after the last that
+     * was served, or where each request ends its process the first would be all
+     * that is ever served. */
+    for (i = 0; i <= k->top_fd; i++) {
+        int fd = (k->last_fd + 1 + i) % (k->top_fd + 1);
         struct conn *c = &k->conns[fd];
         if (c->state == CONN_FREE)
             continue;
@@ -100,13 +102,14 @@ int conn_add(struct keep *k, int fd)
         sys_close(fd);
         return -EBADF;
     }
-    c = &k->conns[fd];
-    memset(c, 0, sizeof *c);
-    c->state = CONN_IDLE;
-    c->is_tcp = type != AF_UNIX;
-    c->stash = -1;
     if (fd > k->top_fd)
         k->top_fd = fd;
+    c = &k->conns[fd];
+    memset(c, 0, sizeof *c);
+    c->is_tcp = type != AF_UNIX;
+    c->stash = -1;
+    /* Last: a process may be killed here, and what is noted by halves is not noted. */
+    __atomic_store_n(&c->state, CONN_IDLE, __ATOMIC_RELEASE);
     if (++k->open_conns >= k->conn_limit)
         conn_listen(k, 0);
     return fd;

@@ -26,7 +26,8 @@ static inline int fd_of(const struct epoll_event *ev)
  * must hear of, or -1). Returns 0 or -errno. */
 int conn_setup(struct keep *k, int extra, int extra_source);
 
-/* After the serving child died: makes the set anew from the table. */
+/* After the serving child died: makes the set anew from the table. What was ready and has not
+ * had its turn keeps it. */
 int conn_rebuild(struct keep *k, int extra, int extra_source);
 
 /* Starts or stops taking new connections. */

@@ -121,6 +121,7 @@ void guard_settle(struct guard *g, const struct ending *how)
 
     if (rq->fd < 0 || rq->fd >= KEEP_MAX_FD || k->conns[rq->fd].state != CONN_BUSY) {
         report(k, 'W', "the serving process ended between two requests");
+        keep_forget_request(k, g->in); /* it may have begun to take one up again */
         return;
     }
     if (g->unwanted == rq->number) {

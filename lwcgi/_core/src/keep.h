@@ -181,7 +181,7 @@ struct keep {
     int32_t more_new;      /* there was a new connection at the last look */
     int32_t took_new;      /* the last turn was a new connection's */
     uint32_t turns;        /* since the last look for new connections */
-    uint32_t unused2;
+    int32_t last_fd;       /* the kept connection that was dealt with last */
     uint32_t ready_at;
     uint32_t ready_count;
     uint32_t rpos;

@@ -109,6 +109,7 @@ static int handle(struct keep *k, struct inbox *in, const struct epoll_event *ev
         /* The batch may name a connection that was closed since. */
         if (k->conns[fd].state != CONN_IDLE && k->conns[fd].state != CONN_READING)
             return 0;
+        k->last_fd = fd;
         return is_ready(request_read(k, in, fd));
     }
 }

@@ -302,7 +302,9 @@ static int is_sound(const struct belief *b)
 
     return in->keep == k && in->trace == t && k->rewind == b->rewind &&
            k->image == &b->rewind->image && k->track == tr && k->rq.fd < KEEP_MAX_FD &&
-           k->top_fd < KEEP_MAX_FD && k->rtop <= KEEP_READ && k->otop <= KEEP_OUT &&
+           k->top_fd >= 0 && k->top_fd < KEEP_MAX_FD && k->last_fd >= 0 &&
+           k->last_fd < KEEP_MAX_FD && k->ready_at <= k->ready_count &&
+           k->ready_count <= KEEP_BATCH && k->rtop <= KEEP_READ && k->otop <= KEEP_OUT &&
            k->control_len <= KEEP_CONTROL && k->rq.params_len <= k->cfg.max_params &&
            k->rq.known.count <= PARAMS_MAX_PAIRS && in->frozen.file_count <= KEEP_MAX_FILES &&
            b->rewind->image.count <= IMAGE_MAPPINGS && tr->count <= TRACK_PAGES &&
