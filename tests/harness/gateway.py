@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,7 +22,7 @@ from tests.harness.running import come_up, stop
 from tests.harness.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tests.harness.processes import Process
 
@@ -204,12 +205,23 @@ class Gateway:
         """Return a new connection."""
         return Connection(self.address, seconds or 1.5 * waiting.patience)
 
+    @contextmanager
+    def _alone(self) -> Iterator[Connection]:
+        """Connect for one request; where its answer does not come, say what everybody does."""
+        try:
+            with self.connect() as connection:
+                yield connection
+        except TimeoutError as error:
+            doing = "\n".join(processes.where(process.pid) for process in self.processes())
+            error.add_note(f"{doing}\nthe end of the log:\n{self.log()[-3000:]}")
+            raise
+
     def get(self, target: str, **more: str) -> Answer:
         """Return the answer to a GET request on a connection of its own."""
-        with self.connect() as connection:
+        with self._alone() as connection:
             return connection.get(target, **more)
 
     def post(self, target: str, body: bytes, **more: str) -> Answer:
         """Return the answer to a POST request on a connection of its own."""
-        with self.connect() as connection:
+        with self._alone() as connection:
             return connection.post(target, body, **more)

@@ -66,6 +66,20 @@ def marked(mark: str) -> list[Process]:
     return found
 
 
+def where(pid: int) -> str:
+    """Return what *pid* is doing, in words for who looks for a hang."""
+    process = look(pid)
+    if not process:
+        return f"{pid} is gone"
+    waits = []
+    for name in ("wchan", "syscall"):
+        try:
+            waits.append(Path(f"/proc/{pid}/{name}").read_text().strip())
+        except OSError as error:
+            waits.append(repr(error))
+    return f"{pid} of {process.parent} ({process.name}) {process.state}, in {', '.join(waits)}"
+
+
 def proportional_memory(pid: int) -> int:
     """Return the proportional set size of *pid* in KiB (proc_pid_smaps_rollup(5))."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
