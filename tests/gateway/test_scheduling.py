@@ -6,16 +6,57 @@ from __future__ import annotations
 import os
 import select
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from tests.apps import machine
 from tests.contract.checks.asking import get, waiting
 from tests.harness import Gateway, fastcgi, processes, until
+from tests.harness.crowd import Crowd
 
 CONNECTIONS = 64
+_SYS_PIDFD_GETFD = 438
+
+
+class Deaf(Crowd):
+    """The first of a listener's waiters: is woken for each connection, and takes none.
+
+    Parameters:
+        listener: whose.
+    """
+
+    def __init__(self, listener: socket.socket) -> None:
+        super().__init__(1)
+        self.told = 0
+        self._epoll = select.epoll()
+        self._epoll.register(listener, select.EPOLLIN | select.EPOLLEXCLUSIVE)
+
+    def _act(self, _number: int) -> None:
+        while not self._stop.is_set():
+            self.told += len(self._epoll.poll(0.5))
+        self._epoll.close()
+
+
+def _listener(gateway: Gateway) -> socket.socket:
+    """Return the socket on which the supervisor listens (pidfd_getfd(2))."""
+    process = os.pidfd_open(gateway.process.pid)
+    try:
+        for name in os.listdir(f"/proc/{gateway.process.pid}/fd"):
+            fd = machine.check(machine.LIBC.syscall(_SYS_PIDFD_GETFD, process, int(name), 0))
+            if not os.readlink(f"/proc/self/fd/{fd}").startswith("socket:"):
+                os.close(fd)
+                continue
+            found = socket.socket(fileno=fd)
+            if found.getsockname() == gateway.address:
+                return found
+            found.close()
+    finally:
+        os.close(process)
+    raise LookupError(gateway.address)
 
 
 class Visitor(threading.Thread):
@@ -239,3 +280,15 @@ def test_kept_connections_beside_deaths(engine: str) -> None:
         ahead = len(select.select([connection.socket for connection in new], [], [], 0)[0])
         assert all(connection.answer().status == 500 for connection in new)
     assert ahead < CONNECTIONS // 4
+
+
+def test_a_connection_that_a_deaf_one_was_told_of(pair: Gateway) -> None:
+    """The kernel wakes one for a connection; where that one is dying, another worker looks."""
+    with _listener(pair) as listener, Deaf(listener) as deaf:
+        for worker in pair.workers():
+            _replace(pair, worker)
+        assert pair.get("/quick").status == 200  # the new ones wait, behind the deaf one
+        before = deaf.told
+        for _ in range(3):
+            assert pair.get("/quick").status == 200
+        assert deaf.told > before

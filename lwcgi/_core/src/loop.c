@@ -9,6 +9,10 @@
 #include "sys.h"
 #include "task.h"
 
+/* One worker is woken for a new connection (EPOLLEXCLUSIVE). Where that is one
+ * that is just being killed nobody else would come: so often the others look. */
+enum { LOOK_MS = 1000 };
+
 static int wait_ms(const struct keep *k)
 {
     uint64_t now, until = k->next_deadline_ns;
@@ -18,9 +22,20 @@ static int wait_ms(const struct keep *k)
     if (k->listen_again_ns && (!until || k->listen_again_ns < until))
         until = k->listen_again_ns;
     if (!until)
-        return -1;
+        return LOOK_MS;
     now = now_ns();
+    if (until >= now + LOOK_MS * 1000000ull)
+        return LOOK_MS;
     return now < until ? (int)((until - now) / 1000000) + 1 : 0;
+}
+
+/* Nothing was heard of: has come what nobody was told of? */
+static void look_for_new(struct keep *k)
+{
+    k->more_new = 1;
+    k->took_new = 0;
+    k->ready[0].data.u64 = (uint64_t)SOURCE_QUEUE << 32 | (uint32_t)k->cfg.queue_recv;
+    k->ready_count = 1;
 }
 
 /* Fills the batch of events. Returns 0, or -errno. An empty batch while
@@ -38,6 +53,8 @@ static int next_batch(struct keep *k)
         if (!k->stopping)
             conn_listen(k, 1);
     }
+    if (n == 0 && k->listening && !k->stopping)
+        look_for_new(k);
     return n < 0 && n != -EINTR ? (int)n : 0;
 }
 
