@@ -26,6 +26,8 @@ from .slot import Slot
 
 # A zombie nobody announced (an orphan of a worker) is collected after this long.
 _TICK_SECONDS = 1.0
+# The next look at what the dead may have left.
+_GLANCE_SECONDS = 0.01
 _TRIES_AT_START = 3
 _HOPELESS = (ApplicationError.exit_code, GateError.exit_code, EngineError.exit_code)
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
@@ -64,6 +66,7 @@ class Crew:
         kept = (*processes.members(os.getsid(0)), *processes.children(None))
         self._kept = {process.pid for process in kept}
         self._owner = os.getpid()
+        self._chasing = False
         self._complete = False
         self._failures = 0
         self._failure: LwcgiError | None = None
@@ -174,7 +177,8 @@ class Crew:
         due = [slot.due for slot in self._slots if not slot.pid] if self._end is None else []
         due += [moment for ending in self._endings() if (moment := ending.due()) is not None]
         now = time.monotonic()
-        return max(0.0, min([_TICK_SECONDS, *(moment - now for moment in due)]))
+        tick = _GLANCE_SECONDS if self._chasing else _TICK_SECONDS
+        return max(0.0, min([tick, *(moment - now for moment in due)]))
 
     def _obey(self) -> None:
         try:
@@ -227,6 +231,8 @@ class Crew:
                 self._ended(slot, status)
             # A request's process that died with its worker may leave orphans in its turn.
             orphans = orphans or pid not in self._kept
+            self._kept.discard(pid)
+        self._chasing = orphans
         if orphans:
             self._kill_orphans()
 
@@ -310,9 +316,11 @@ class Crew:
         self._leaving = [ending for ending in self._leaving if not ending.over]
 
     def _kill_everything(self) -> None:
-        """Leave no process of our session behind."""
+        """Leave no process of our session behind, nor any that must not stay in another."""
         gc.disable()
         deadline = time.monotonic() + QUICK_SECONDS
         while (left := processes.members(os.getsid(0))) and time.monotonic() < deadline:
             processes.send(left, signal.SIGKILL)
             time.sleep(0.01)
+        if self._orphans_in is None:
+            processes.end_children(lambda found: found.pid in self._kept, QUICK_SECONDS)

@@ -83,6 +83,7 @@ class Handover:
         workers: how many there are to be.
         configured: how many the configuration says.
         heirs: the generations, oldest first.
+        spared: pids of children that were there before lwcgi; None where it is not known.
         trial: only tell whether all this can be taken over.
     """
 
@@ -94,6 +95,7 @@ class Handover:
     workers: int
     configured: int
     heirs: list[Heir]
+    spared: list[int] | None = None
     trial: bool = False
 
     def descriptors(self) -> list[int]:
@@ -104,7 +106,10 @@ class Handover:
     def write(self) -> int:
         """Return a new descriptor of a memfd that holds this."""
         fd = os.memfd_create("lwcgi-handover")
-        data = json.dumps({"format": _FORMAT, "left": asdict(self)}).encode()
+        left = asdict(self)
+        # Beside the rest, where a lwcgi that does not know of it passes over it.
+        spared = left.pop("spared")
+        data = json.dumps({"format": _FORMAT, "left": left, "spared": spared}).encode()
         os.write(fd, data)
         return fd
 
@@ -131,7 +136,7 @@ class Handover:
                 raise ValueError("another format")
             left = content["left"] | {"trial": trial}
             left["heirs"] = [Heir(**heir) for heir in left["heirs"]]
-            found = cls(**left)
+            found = cls(**left, spared=content.get("spared"))
             for inherited in found.descriptors():
                 os.set_inheritable(inherited, False)
         except (OSError, ValueError, TypeError, KeyError) as error:

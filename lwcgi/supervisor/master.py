@@ -16,7 +16,7 @@ from contextlib import ExitStack
 
 from .. import __version__
 from ..config import Settings
-from . import activation, examination
+from . import activation, examination, processes
 from .directory import Directory
 from .generation import Generation
 from .handover import Handover, Heir, note_listeners
@@ -28,6 +28,7 @@ from .notify import Notifier
 from .reexec import Reexec
 from .signals import Signals
 from .sockets import Listener, parse
+from .strangers import Strangers
 from .succession import Succession
 
 # As much as the kernel allows without privileges (net.core.wmem_max, socket(7)).
@@ -69,6 +70,7 @@ class Master:
             settings, self._choose, self._launch, log.write, self._selector, check
         )
         self._succession.reread = reread
+        self._strangers = Strangers(_spared(left))
         self._directory = Directory()
         self._succession.on_load = self._enter_directory
         self._succession.on_end = self._on_end
@@ -105,7 +107,7 @@ class Master:
             self._intake.on_new_events = self._watch_anew
             for fd, take in self._intake.sources():
                 self._selector.register(fd, selectors.EVENT_READ, take)
-            stack.callback(self._succession.kill)
+            stack.callback(self._kill)
             self._begin()
             while not self._is_over():
                 for key, _ in self._selector.select(self._patience()):
@@ -140,6 +142,7 @@ class Master:
 
     def _begin(self) -> None:
         left, succession = self._left, self._succession
+        self._welcome(self._settings)
         if not left:
             succession.begin()
             return
@@ -163,6 +166,7 @@ class Master:
         return examination.choose(settings.engine, settings.isolate, self._identity)
 
     def _launch(self, settings: Settings) -> Snapshot:
+        self._welcome(settings)
         descriptors = Descriptors(
             listeners=[listener.fileno() for listener in self._listeners],
             events=self._intake.events,
@@ -174,6 +178,11 @@ class Master:
         snapshot = Snapshot.start(settings, descriptors, self._check, self._identity)
         self._intake.speaker = snapshot.pid
         return snapshot
+
+    def _welcome(self, settings: Settings) -> None:
+        """Note what requests of *settings* may leave behind."""
+        if settings.isolate == "hostile":
+            self._strangers.unwelcome = True
 
     def _enter_directory(self) -> None:
         if why := self._directory.enter():
@@ -190,6 +199,7 @@ class Master:
             workers=succession.workers,
             configured=succession.settings.workers,
             heirs=[Heir.of(one, one is succession.serving) for one in succession.generations],
+            spared=sorted(self._strangers.spared),
         )
 
     def _close_listeners(self) -> None:
@@ -296,9 +306,20 @@ class Master:
             except ChildProcessError:
                 return
             if pid == 0:
-                return
+                break
+            self._strangers.died(pid)
             self._reexec.died(pid, status)
             self._succession.died(pid, status)
+        # Whose parent has just died; their own deaths are told in the same way.
+        self._strangers.kill(self._sessions())
+
+    def _sessions(self) -> list[int]:
+        return [generation.pid for generation in self._succession.generations]
+
+    def _kill(self) -> None:
+        """Leave no process behind."""
+        self._succession.kill()
+        self._strangers.end(self._sessions())
 
     def _on_end(self, generation: Generation) -> None:
         self._intake.drain()
@@ -307,6 +328,14 @@ class Master:
             self._intake.speaker = serving.pid
         if self._check:
             self._notes = generation.notes
+
+
+def _spared(left: Handover | None) -> set[int]:
+    """Return the pids of the children that were there before lwcgi."""
+    if left and left.spared is not None:
+        return set(left.spared)
+    own = {heir.pid for heir in left.heirs} if left else set()
+    return {process.pid for process in processes.children(None)} - own
 
 
 def _open_queue(inherited: list[int] | None) -> tuple[socket.socket, socket.socket]:

@@ -14,6 +14,8 @@ import pytest
 from lwcgi.errors import EngineError
 from lwcgi.supervisor import machine, processes
 from lwcgi.supervisor.backoff import YOUNG, Backoff
+from tests.harness import until
+from tests.harness.processes import look
 
 
 @pytest.fixture
@@ -47,6 +49,22 @@ def test_zombie_is_not_found(sleeper: subprocess.Popen[bytes]) -> None:
     assert processes.look_up(sleeper.pid) is None
 
 
+def test_process_without_its_first_thread() -> None:
+    """Where only that has ended, /proc says zombie, and the others go on: it is found, and killed."""
+    code = (
+        "import ctypes, threading, time; threading.Thread(target=time.sleep, args=[60]).start();"
+        "print(flush=True); ctypes.CDLL(None).syscall(60, 0)"  # exit(2), of one thread
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        until(lambda: (found := look(process.pid)) and found.state == "Z", "it to end")
+        found = processes.look_up(process.pid)
+        assert found
+        processes.send([found], signal.SIGKILL)
+        assert process.wait(20) == -signal.SIGKILL
+
+
 def test_send(sleeper: subprocess.Popen[bytes]) -> None:
     """A signal reaches the processes it is sent to."""
     processes.send(processes.members(sleeper.pid), signal.SIGTERM)
@@ -58,6 +76,23 @@ def test_pid_that_was_used_again_is_spared(sleeper: subprocess.Popen[bytes]) -> 
     processes.send([processes.Process(sleeper.pid, 1, session=1)], signal.SIGKILL)
     processes.send([processes.Process(sleeper.pid, 1, sleeper.pid)], signal.SIGTERM)
     assert sleeper.wait(20) == -signal.SIGTERM
+
+
+def test_child_that_has_detached_since_is_meant(sleeper: subprocess.Popen[bytes]) -> None:
+    """A child of ours is who it was, in whichever session."""
+    processes.send([processes.Process(sleeper.pid, os.getpid(), session=1)], signal.SIGTERM)
+    assert sleeper.wait(20) == -signal.SIGTERM
+
+
+def test_bound() -> None:
+    """A process that gains no rights is known by it."""
+    command = ["setpriv", "--no-new-privs", "sleep", "60"]
+    with subprocess.Popen(command) as process:
+        until(lambda: processes.is_bound(process.pid), "it to be bound")
+        process.kill()
+        process.wait()
+        assert not processes.is_bound(process.pid)
+    assert not processes.is_bound(1)
 
 
 @pytest.mark.parametrize(
