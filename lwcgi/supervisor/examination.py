@@ -9,8 +9,11 @@ WORDS``, and the words are those of `_answer`.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cache
 from typing import Any
@@ -25,13 +28,20 @@ _SECONDS = 60.0
 _NO_LEVEL = "-"
 
 
-@cache
-def door(identity: Identity | None) -> int:
-    """Return the kernel module's door for *identity*, who may not open it; -1: for itself to open.
+@contextmanager
+def door(identity: Identity | None, engine: str) -> Iterator[int]:
+    """Yield the kernel module's door for processes of *identity*, who may not open it.
 
-    It stays open in this process, which the next lwcgi opens anew.
+    It is -1 where they open it themselves, or need none for *engine*. It is closed afterwards: as
+    long as a process has it, the module cannot be unloaded.
     """
-    return -1 if identity is None else lwc.open_door()
+    needed = identity is not None and engine in ("auto", lwc.ENGINE.name)
+    fd = lwc.open_door() if needed else -1
+    try:
+        yield fd
+    finally:
+        if fd >= 0:
+            os.close(fd)
 
 
 @cache
@@ -52,7 +62,7 @@ def choose(name: str, level: str | None, identity: Identity | None) -> tuple[str
     if identity is None:
         engine, why = machine.choose(name, level)
         return engine.name, why
-    answer = _ask(identity, "choose", name, level or _NO_LEVEL)
+    answer = _ask(identity, name, "choose", name, level or _NO_LEVEL)
     return answer["engine"], answer["why"]
 
 
@@ -64,7 +74,7 @@ def table(identity: Identity | None) -> list[machine.Row]:
     """
     if identity is None:
         return machine.table()
-    rows = _ask(identity, "table")["rows"]
+    rows = _ask(identity, "auto", "table")["rows"]
     return [
         machine.Row(
             name=row["name"],
@@ -77,20 +87,21 @@ def table(identity: Identity | None) -> list[machine.Row]:
     ]
 
 
-def _ask(identity: Identity, *words: str) -> Any:
+def _ask(identity: Identity, engine: str, *words: str) -> Any:
     try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", __name__, str(door(identity)), *words],
-            pass_fds=[fd for fd in (door(identity),) if fd >= 0],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="backslashreplace",
-            timeout=_SECONDS,
-            env=for_application(identity),
-            check=True,
-            **credentials(identity),
-        )
+        with door(identity, engine) as fd:
+            done = subprocess.run(
+                [sys.executable, "-P", "-m", __name__, str(fd), *words],
+                pass_fds=[fd] if fd >= 0 else [],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="backslashreplace",
+                timeout=_SECONDS,
+                env=for_application(identity),
+                check=True,
+                **credentials(identity),
+            )
         answer = json.loads(done.stdout)
     except OSError as error:
         raise _cannot_run(identity, f"{error.strerror}") from error

@@ -24,8 +24,8 @@ class Row:
         levels: those of config.LEVELS that it gives here.
         remark: what it is, or why it cannot run here.
         remedy: for what it lacks, or is slower for.
-        missing: of each level that it could give, or never gives, why it does not here, and the
-            remedy; nothing where it cannot run at all.
+        missing: of each level that it does not give here, why, and the remedy; nothing where it
+            cannot run at all.
     """
 
     name: str
@@ -44,7 +44,7 @@ def _row(engine: Engine) -> Row:
     verdict = engine.examine()
     if verdict.lacks:
         return Row(name=engine.name, levels=(), remark=verdict.lacks, remedy=verdict.remedy)
-    found = {level: engines.verdict(engine, level) for level in LEVELS} if engine.levels else {}
+    found = {level: engines.verdict(engine, level) for level in LEVELS}
     return Row(
         name=engine.name,
         levels=tuple(level for level, given in found.items() if not given.lacks),
@@ -59,8 +59,8 @@ def choose(name: str, level: str | None = None) -> tuple[Engine, str]:
 
     Parameters:
         name: one of config.ENGINES.
-        level: one of config.LEVELS that it must give; None for the usual one, or for what the
-            engine gives that is named.
+        level: one of config.LEVELS that it must give; None for the usual one, or for none where
+            the engine is named.
 
     Raises:
         ConfigError: the engine that is named does not give that level on any machine.

@@ -167,15 +167,16 @@ class Master:
 
     def _launch(self, settings: Settings) -> Snapshot:
         self._welcome(settings)
-        descriptors = Descriptors(
-            listeners=[listener.fileno() for listener in self._listeners],
-            events=self._intake.events,
-            output=self._intake.output,
-            access_log=self._intake.access_log,
-            queue=(self._queue[0].fileno(), self._queue[1].fileno()),
-            door=examination.door(self._identity),
-        )
-        snapshot = Snapshot.start(settings, descriptors, self._check, self._identity)
+        with examination.door(self._identity, settings.engine) as door:
+            descriptors = Descriptors(
+                listeners=[listener.fileno() for listener in self._listeners],
+                events=self._intake.events,
+                output=self._intake.output,
+                access_log=self._intake.access_log,
+                queue=(self._queue[0].fileno(), self._queue[1].fileno()),
+                door=door,
+            )
+            snapshot = Snapshot.start(settings, descriptors, self._check, self._identity)
         self._intake.speaker = snapshot.pid
         return snapshot
 

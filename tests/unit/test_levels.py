@@ -12,7 +12,7 @@ import pytest
 
 from lwcgi import engines
 from lwcgi.config import LEVELS, Settings
-from lwcgi.engines import hostile
+from lwcgi.engines import hostile, lwc
 from lwcgi.engines.base import Verdict
 from lwcgi.errors import ConfigError, EngineError
 from lwcgi.supervisor import examination, machine
@@ -112,7 +112,11 @@ def test_table(monkeypatch: pytest.MonkeyPatch) -> None:
     assert rows["fork"].levels == ("leak", "bug")
     assert rows["fork"].missing == (("hostile", "as root", "not as root"),)
     assert rows["rewind"].missing[0][:2] == ("hostile", engines.ENGINES["rewind"].short)
-    assert not rows["none"].missing
+    short = engines.ENGINES["none"].short
+    assert [(level, lacks) for level, lacks, _ in rows["none"].missing] == [
+        (level, short) for level in LEVELS
+    ]
+    assert all(remedy for *_, remedy in rows["none"].missing)
 
 
 def _status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **sets: int) -> None:
@@ -185,6 +189,29 @@ def test_asked_as_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
         examination.choose("none", "leak", nobody)
     examination.choose.cache_clear()
     assert words == [["table"], ["choose", "auto", "hostile"], ["choose", "fork", "-"], ["choose", "none", "leak"]]  # fmt: skip
+
+
+def test_door_for_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What only we may open is opened where it is needed, as long as it is, whatever it leads to."""
+    nobody = Identity("somebody", 1, 1, (1,), None)
+    monkeypatch.setattr(lwc, "DEVICE", os.devnull)
+    for engine in ("auto", "lwc"):
+        with examination.door(nobody, engine) as fd:
+            assert os.readlink(f"/proc/self/fd/{fd}") == os.devnull
+            lwc.inherit_door(fd)
+            try:
+                # Its user is told what is wrong with it, not that it may not be opened.
+                assert lwc.examine().remedy == "load the module lwc"
+            finally:
+                lwc.inherit_door(-1)
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(fd)
+    for identity, engine in ((None, "lwc"), (nobody, "fork"), (nobody, "rewind")):
+        with examination.door(identity, engine) as fd:
+            assert fd == -1
+    monkeypatch.setattr(lwc, "DEVICE", "/dev/null/nothing")
+    with examination.door(nobody, "lwc") as fd:
+        assert fd == -1
 
 
 def test_reload_keeps_the_level() -> None:
