@@ -117,12 +117,12 @@ class Settings:
         backlog: length of each listener's queue, in connections (listen(2)).
         workers: number of worker processes.
         engine: one of ENGINES.
-        isolate: one of LEVELS, what the engine must give; None for USUAL_LEVEL, or for what the
-            engine gives that is named.
-        verify: compare everything with the snapshot after each request (engine rewind).
-        lwc_way: one of LWC_WAYS, how a context is made pristine (engine lwc).
+        isolate: one of LEVELS, what the engine must give; None for USUAL_LEVEL, or for nothing
+            where the engine is none. The last level is given only where it is asked for.
+        verify: compare everything with the snapshot after each request (engines rewind, lwc).
+        lwc_way: one of LWC_WAYS, how a context is made pristine (engine lwc; below the last level).
         no_dispatch: do not watch system calls (engine rewind).
-        no_immortal: leave reference counts as they are (engine rewind, CPython 3.12+).
+        no_immortal: leave reference counts as they are (engines rewind, lwc; CPython 3.12+).
         script_name: mount point of the application, ``""`` or ``/path``.
         warmup: paths requested before freezing; empty for none.
         timeout: seconds one request may take; 0 for no limit.

@@ -31,7 +31,7 @@ Exit codes:
   3    the application cannot be found, imported, called or started
   4    an address cannot be used
   5    the application holds something that cannot be frozen
-  6    this machine or this Python is not supported
+  6    this machine, Python or user cannot give what is asked for
   130  check was interrupted
 """
 
@@ -107,15 +107,15 @@ def check(app: str | None, no_warmup: bool, **values: Any) -> None:
 def _table(rows: list[machine.Row]) -> Iterator[str]:
     """Return the lines that show which engine gives which level, and what would help."""
     titles = "".join(f"{level:<9}" for level in config.LEVELS)
-    yield f"{'isolates':<15}{titles}against"
+    yield f"{'isolates against':<18}{titles}".rstrip()
     for row in rows:
         given = ("yes" if level in row.levels else "no" for level in config.LEVELS)
-        yield f"engine {row.name:<8}{''.join(f'{word:<9}' for word in given)}{row.remark}"
+        yield f"engine {row.name:<11}{''.join(f'{word:<9}' for word in given)}{row.remark}"
         if row.remedy:
-            yield f"{'':<15}remedy: {row.remedy}"
+            yield f"{'':<18}remedy: {row.remedy}"
         for level, lacks, remedy in row.missing:
-            yield f"{'':<15}not {level}: {lacks}"
-            yield f"{'':<15}remedy: {remedy}"
+            yield f"{'':<18}not {level}: {lacks}"
+            yield f"{'':<18}remedy: {remedy}"
 
 
 @cli.command("nginx", epilog=_EXIT_CODES)

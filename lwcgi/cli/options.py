@@ -39,6 +39,8 @@ _STRONGEST_FIRST = (
     ParameterSource.ENVIRONMENT,
     ParameterSource.DEFAULT_MAP,
 )
+# Takes back what a weaker source asks for.
+_ANY_LEVEL = "any"
 _DEFAULTS = {setting.name: setting.default for setting in fields(config.Settings)}
 
 
@@ -85,8 +87,9 @@ _LOADING = (
     ),
     _option(
         "isolate",
-        "What requests are isolated against. [default: bug, or what a named engine gives]",
-        type=click.Choice(config.LEVELS),
+        "What requests are isolated against. [default: bug; with engine none, any]",
+        type=click.Choice((*config.LEVELS, _ANY_LEVEL)),
+        callback=lambda _ctx, _param, level: None if level == _ANY_LEVEL else level,
     ),
     _option(
         "lwc-way",

@@ -92,15 +92,15 @@ def test_check_shows_engines_and_levels() -> None:
     """`lwcgi check` shows which engine gives which level to that user, and each remedy."""
     lines = lwcgi("check", "--user", "nobody", "--isolate", "hostile").stdout.splitlines()
     at = next(number for number, line in enumerate(lines) if line.startswith("isolates "))
-    assert lines[at].split() == ["isolates", *LEVELS, "against"]
+    assert lines[at].split() == ["isolates", "against", *LEVELS]
     rows = {line.split()[1]: line.split()[2:5] for line in lines if line.startswith("engine ")}
     assert list(rows) == list(KNOWN)
     assert rows["fork"] == ["yes", "yes", "yes"]
     assert rows["none"] == ["no", "no", "no"]
     if rows["rewind"][0] == "yes":
         assert rows["rewind"] == ["yes", "yes", "no"]
-        assert f"{'':<15}not hostile: {_SHARES}" in lines
-        assert f"{'':<15}remedy: take --engine auto, or one of lwc, fork" in lines
+        assert f"{'':<18}not hostile: {_SHARES}" in lines
+        assert f"{'':<18}remedy: take --engine auto, or one of lwc, fork" in lines
     before = {"rewind": f"; not rewind: {_SHARES}", "lwc": "; not lwc: "}
     engine = lines[-1].split()[2].removesuffix(",")
     assert f"would use    {engine}, chosen by auto for --isolate hostile: " in lines[-1]

@@ -36,7 +36,7 @@ def test_check_names_premise_and_remedy():
     assert told.returncode == 0, told.stderr
     lines = told.stdout.splitlines()
     at = next(number for number, line in enumerate(lines) if line.startswith("engine rewind"))
-    assert lines[at] == f"engine rewind  no       no       no       {PREMISE}"
+    assert lines[at] == f"engine rewind     no       no       no       {PREMISE}"
     assert REMEDY in lines[at + 1]
     assert lines[-1].startswith("would use    fork, chosen by auto: ")
     assert f"; not rewind: {PREMISE}" in lines[-1]
@@ -50,7 +50,7 @@ def test_check_tells_what_makes_it_slower():
     lines = told.stdout.splitlines()
     at = next(number for number, line in enumerate(lines) if line.startswith("engine rewind"))
     slower = f"slower here: system calls cannot be seen ({os.strerror(errno.EINVAL)})"
-    assert lines[at].startswith("engine rewind  yes      yes      no  ")
+    assert lines[at].startswith("engine rewind     yes      yes      no  ")
     assert lines[at].endswith(slower)
     assert "PR_SET_SYSCALL_USER_DISPATCH" in lines[at + 1]
     assert lines[-1].startswith("would use    rewind, chosen by auto: ")

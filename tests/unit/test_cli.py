@@ -96,9 +96,6 @@ EVERY_OPTION = [
     ("log-format", "json", {"log_format": "json"}),
     ("error-log", "/var/log/e", {"error_log": "/var/log/e"}),
     ("access-log", "/var/log/a", {"access_log": "/var/log/a"}),
-    ("verify", True, {"verify": True}),
-    ("no-dispatch", True, {"no_dispatch": True}),
-    ("no-immortal", True, {"no_immortal": True}),
 ]
 
 
@@ -125,6 +122,13 @@ def test_option_from_each_source(
         Path("lwcgi.toml").write_text(f"{key} = {text}\n")
         found = settings(APP)
     assert found == Settings(**{"app": APP, **expected})
+
+
+def test_level_that_a_file_asks_for_is_taken_back() -> None:
+    """The command line can leave the level open again, for an engine that does not give it."""
+    Path("lwcgi.toml").write_text('isolate = "bug"\n')
+    assert settings(APP, "--engine", "none").isolate == "bug"
+    assert settings(APP, "--engine", "none", "--isolate", "any").isolate is None
 
 
 def test_application_from_each_source() -> None:
@@ -316,11 +320,11 @@ def test_check_tells_the_truth_about_engines() -> None:
     """`lwcgi check` shows the machine, every engine, and what auto takes and why."""
     output = lwcgi_says("check").output
     for line in (
-        "isolates       leak     bug      hostile ",
-        "engine rewind  ",
-        "engine lwc     no       no       no       /dev/lwc is not there",
-        "engine fork    yes      yes ",
-        "engine none    no       no       no ",
+        "isolates against  leak     bug      hostile",
+        "engine rewind     ",
+        "engine lwc        no       no       no       /dev/lwc is not there",
+        "engine fork       yes      yes ",
+        "engine none       no       no       no ",
         r", chosen by auto: every request ",
         r"kernel       Linux",
     ):
