@@ -90,7 +90,7 @@ docs: $(BIN)/.test
 kmod: $(BIN)/.test $(VM_TOOLS)
 	$(BIN)/python -m tests.vm.build
 
-vm: $(BIN)/.test $(VM_TOOLS)
+vm: $(BIN)/.test $(NGINX) $(VM_TOOLS)
 	LWC_KERNELS=$(KERNELS) $(BIN)/python -m pytest -q -m "not engine" --ignore=tests/vm/test_engine.py tests/vm
 
 vm-engine: $(BIN)/.test $(NGINX) $(VM_TOOLS)

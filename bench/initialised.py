@@ -16,11 +16,11 @@ from statistics import median
 
 from bench import engines, rounds
 from bench.rounds import HEAVY, Times, short
-from bench.ways import CGI, NONE, WAYS
+from bench.ways import CGI, NONE, WAYS, installed
 from demo_apps.stage import StageError
 from tests.vm.errors import VmError
 
-BASES = (CGI.name, "gunicorn, max-requests 1", "the same, preloaded")
+BASES = (CGI.name, "gunicorn, not preloaded", "gunicorn, max-requests 1")
 IN_GUEST = (NONE.name, "rewind", "lwc, reset", "lwc, create", "fork", CGI.name)
 PAPER = (
     "The paper's speed-ups of PHP behind FastCGI by a snapshot of the initialised script: "
@@ -46,7 +46,7 @@ def here(nginx: str, turns: int, most: int, seconds: float) -> Times:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--nginx", default="/usr/sbin/nginx")
+    parser.add_argument("--nginx", default=installed("nginx"))
     parser.add_argument("--quick", action="store_true", help="3 rounds instead of 9")
     parser.add_argument("--kernel", action="append", help="of guests; default: 6.12")
     parser.add_argument("--no-guest", action="store_true", help="only on this machine")

@@ -22,12 +22,12 @@ from pathlib import Path
 from statistics import median
 
 from bench.contenders import APPS, App
-from bench.ways import WAYS, Way
+from bench.ways import WAYS, Way, installed
 from demo_apps import stage
 from demo_apps.stage import Stage, StageError
 
 HEAVY = App(
-    "0.5 s to initialise",
+    "0.7 s to initialise",
     "bench.heavy:application",
     re.compile(
         rb"<!doctype html><title>Flora</title>\n.*<p>Request \d+ of this process\.</p>", re.DOTALL
@@ -176,7 +176,7 @@ def short(value: float) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and say so in lines; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--nginx", default="/usr/sbin/nginx")
+    parser.add_argument("--nginx", default=installed("nginx"))
     parser.add_argument("--app", action="append", choices=ASKED, required=True)
     parser.add_argument("--way", action="append", choices=[way.name for way in WAYS], required=True)
     parser.add_argument("--rounds", type=int, default=5)

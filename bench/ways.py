@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +14,14 @@ from bench.contenders import RECYCLING, ROOT, gunicorn
 from demo_apps.stage import Site, lwcgi_site
 from lwcgi.engines import ENGINES
 
-FCGIWRAP = "/usr/sbin/fcgiwrap"
+
+def installed(program: str) -> str:
+    """Return the path of a server's program, also where a user's PATH has no sbin."""
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin"
+    return shutil.which(program, path=path) or program
+
+
+FCGIWRAP = installed("fcgiwrap")
 
 _CGI = """#!{python}
 import sys
@@ -82,6 +91,6 @@ WAYS = (
     Way("lwc, create", _lwcgi("lwc", "--lwc-way", "create"), "lwc"),
     Way("fork", _lwcgi("fork"), "fork"),
     CGI,
-    Way("gunicorn, max-requests 1", _recycling),
-    Way("the same, preloaded", _preloaded),
+    Way("gunicorn, not preloaded", _recycling),
+    Way(RECYCLING.name, _preloaded),
 )
