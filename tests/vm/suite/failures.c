@@ -49,8 +49,8 @@ static void prepare(void)
  */
 #define IN_ONE_PAGE __attribute__((aligned(128)))
 
-/* The file is opened before: opening allocates. */
-static int fail_nth;
+/* Each thread has its own. It is opened before: opening allocates. */
+static __thread int fail_nth;
 
 static void arm(int nth)
 {
@@ -174,6 +174,7 @@ static void *waits_after_failures(void *nth)
     if (answer_of_waiter)
         CHECK_OK(lwc_safepoint(&s));
     taken_with = s.fd;
+    MUST(close(fail_nth));
     return NULL;
 }
 
