@@ -32,20 +32,12 @@ _HOUR = 3600
 CASES = ("traffic_reset", "traffic_create", "no_context_is_left", "the_kernel_is_not_tainted")
 
 
-def _kernels() -> list[ParameterSet]:
-    """Those that can mount the host's files."""
-    return [pytest.param(name) for name in names.kernels() if not name.endswith("-cloud")]
-
-
 def _quick_kernels() -> list[ParameterSet]:
     """One of them, unless others are asked for."""
     chosen = bool(os.environ.get("LWC_KERNELS"))
     return [
-        pytest.param(
-            *case.values,
-            marks=[] if chosen or case.values[0] == names.GUEST_KERNEL else [pytest.mark.slow],
-        )
-        for case in _kernels()
+        pytest.param(name, marks=[] if chosen or name == names.GUEST_KERNEL else [pytest.mark.slow])
+        for name in names.with_files()
     ]
 
 
@@ -88,7 +80,7 @@ def test_the_boot_was_clean_after_few(kernel: str, few: Boots) -> None:
 @pytest.mark.slow
 @pytest.mark.engine
 @pytest.mark.timeout(4 * _HOUR)
-@pytest.mark.parametrize("kernel", _kernels())
+@pytest.mark.parametrize("kernel", names.with_files())
 @pytest.mark.parametrize("ending", CASES)
 def test_many_requests(kernel: str, ending: str, many: Boots) -> None:
     """Seven gateways with the demo's applications do, for 10,000 requests."""
@@ -98,7 +90,7 @@ def test_many_requests(kernel: str, ending: str, many: Boots) -> None:
 @pytest.mark.slow
 @pytest.mark.engine
 @pytest.mark.timeout(4 * _HOUR)
-@pytest.mark.parametrize("kernel", _kernels())
+@pytest.mark.parametrize("kernel", names.with_files())
 def test_the_boot_was_clean_after_many(kernel: str, many: Boots) -> None:
     """The guest came to its end, nothing in the kernel complained, no object of ours was left."""
     check_clean(many(kernel))
@@ -108,7 +100,7 @@ def test_what_a_request_leaves_is_noticed() -> None:
     """Where nothing is undone, the same requests find what others have left, of each kind."""
     command = [sys.executable, "-m", "tests.vm.traffic", "--engine", "none", "--small"]
     done = subprocess.run(
-        [*command, "--requests", "60", "--create", "0"],
+        [*command, "--requests", "120", "--create", "0"],
         cwd=build.ROOT,
         capture_output=True,
         text=True,
