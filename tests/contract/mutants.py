@@ -8,12 +8,17 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.contract import promises
 from tests.harness import Gateway
 from tests.harness.gateway import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 STEPS = tuple(
     re.findall(r"^ {4}(STEP_\w+),", (ROOT / "lwcgi/_core/src/step.h").read_text(), re.MULTILINE)
@@ -21,11 +26,19 @@ STEPS = tuple(
 """The steps of the C core, from the header that defines them; the last line only counts them."""
 
 
-def build(folder: Path) -> Path:
-    """Copy the package into *folder* and compile its core so that steps can be left out.
+@contextmanager
+def built() -> Iterator[Path]:
+    """Have a copy of the package whose core can leave steps out, where every user can read it.
 
-    That build also stops at undefined behaviour (UBSan). Returns *folder*.
+    That build also stops at undefined behaviour (UBSan).
     """
+    with tempfile.TemporaryDirectory(prefix="lwcgi-mutants-") as folder:
+        os.chmod(folder, 0o755)
+        _build(Path(folder))
+        yield Path(folder)
+
+
+def _build(folder: Path) -> None:
     shutil.copytree(
         ROOT / "lwcgi",
         folder / "lwcgi",
@@ -39,14 +52,13 @@ def build(folder: Path) -> Path:
         )
         assert done.returncode == 0, done.stderr
     shutil.copy(Path(__file__).with_name("leave_out.py"), folder / "sitecustomize.py")
-    return folder
 
 
 def start(folder: Path, step: str, engine: str = "fork", **changes: Any) -> Gateway:
     """Return a gateway, not started, that runs the core in *folder* without *step*.
 
     Parameters:
-        folder: made by `build`.
+        folder: made by `built`.
         step: a name of STEPS, ``package.module:name`` for a function of the package that then
             does nothing, or "" for none.
         engine: a variant, as in `promises.start`.

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,13 +102,12 @@ NEEDS_A_FRESH_CONTEXT: tuple[Check, ...] = (
 
 @pytest.fixture(scope="module")
 def core() -> Iterator[Path]:
-    """A copy of the package whose core can leave steps out, where every user can read it."""
+    """A copy of the package whose core can leave steps out."""
     if made := os.environ.get("MUTANTS"):  # a guest would take minutes to compile it
         yield Path(made)
         return
-    with tempfile.TemporaryDirectory(prefix="lwcgi-mutants-") as folder:
-        os.chmod(folder, 0o755)
-        yield mutants.build(Path(folder))
+    with mutants.built() as folder:
+        yield folder
 
 
 _CASES = [
@@ -126,9 +124,13 @@ def test_every_step_of_the_core_is_tried() -> None:
 
 
 @pytest.mark.parametrize("engine", _HERE)
-def test_checks_pass_with_the_steps(core: Path, engine: str) -> None:
+def test_checks_pass_with_the_steps(
+    core: Path, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With nothing left out the checks hold, also in a build that stops at undefined behaviour."""
     with mutants.start(core, "", engine) as gateway:
+        # As long as without them: what is too slow for it would fail there for that alone.
+        monkeypatch.setattr(waiting, "patience", waiting.patience / 4)
         for check in dict.fromkeys(_HERE[engine].values()):
             check(gateway)
         if engine == "rewind":

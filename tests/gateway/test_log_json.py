@@ -15,6 +15,7 @@ import pytest
 
 from tests.harness import Connection, Gateway, until
 from tests.harness.client import variables
+from tests.harness.running import NotUpError
 
 # The hardest cases of a JSON string, and of UTF-8 (RFC 3629, RFC 8259).
 HOSTILE = [
@@ -239,7 +240,7 @@ def test_failure_at_the_start(tmp_path: Path) -> None:
     path = tmp_path / "error"
     options = {"log-format": "json", "error-log": path}
     with (
-        pytest.raises(AssertionError, match="ended with code 3"),
+        pytest.raises(NotUpError, match="ended with code 3"),
         Gateway("no_such_module:app", options=options),
     ):
         pass

@@ -16,6 +16,7 @@ from tests.gateway.reloading import one_is_left, slow
 from tests.harness import Gateway, processes, until
 from tests.harness.code import Code
 from tests.harness.gateway import ROOT
+from tests.harness.running import NotUpError
 
 ENGINES = pytest.mark.parametrize("engine", ["rewind", "fork", "none"])
 
@@ -283,5 +284,5 @@ def test_end_on_the_way(serve: Callable[..., Gateway], number: int) -> None:
 def test_variable_that_leads_nowhere() -> None:
     """A wrong LWCGI_HANDOVER is an error that says so, not a traceback."""
     gateway = Gateway(environ={"LWCGI_HANDOVER": "77"})
-    with pytest.raises(AssertionError, match="what LWCGI_HANDOVER names cannot be taken over"):
+    with pytest.raises(NotUpError, match="what LWCGI_HANDOVER names cannot be taken over"):
         gateway.__enter__()

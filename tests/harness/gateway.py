@@ -55,7 +55,7 @@ class Gateway:
     Used as a context manager: inside, it serves; afterwards no process of it is left.
 
     Raises:
-        AssertionError: it did not come up, with its log in the message.
+        NotUpError: it did not come up, with its log in the message.
     """
 
     def __init__(

@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+class NotUpError(Exception):
+    """A program does not serve; with what it said.
+
+    No AssertionError: a test that expects a check to fail must not take this for it.
+    """
+
+
 def come_up(
     is_up: Callable[[], bool], what: str, said: Callable[[], str], take_down: Callable[[], None]
 ) -> None:
@@ -24,15 +31,15 @@ def come_up(
         take_down: called where it does not come up.
 
     Raises:
-        AssertionError: it did not, with what it said.
+        NotUpError: it did not.
     """
     try:
-        waiting.until(is_up, f"{what} to come up")
+        waiting.until(is_up, f"{what} to come up", waiting.to_come_up)
     except BaseException as error:
         text = said()
         take_down()
         if isinstance(error, AssertionError):
-            raise AssertionError(f"{error}; it said:\n{text}") from None
+            raise NotUpError(f"{error}; it said:\n{text}") from None
         raise
 
 

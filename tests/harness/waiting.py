@@ -15,6 +15,9 @@ T = TypeVar("T")
 patience = 20.0
 """Seconds a wait may take; generous, since they are only spent by a failing test."""
 
+to_come_up = 20.0
+"""Seconds a program may take to serve."""
+
 
 def until(condition: Callable[[], T], what: str, seconds: float | None = None) -> T:
     """Return the first true value of *condition*.

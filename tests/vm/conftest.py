@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -57,23 +57,29 @@ class Boots:
             pytest.fail("as the first test of this kernel" if again else str(error), pytrace=False)
 
 
-def needed(request: pytest.FixtureRequest) -> list[str]:
-    """Return the kernels of the tests in this session that use the fixture of a request."""
-    specs = [
-        getattr(item, "callspec", None)
-        for item in request.session.items
-        if request.fixturename in getattr(item, "fixturenames", ())
-    ]
-    return list(dict.fromkeys(spec.params["kernel"] for spec in specs if spec))
-
-
-def selected(session: pytest.Session, kernel: str, parameter: str) -> list[str]:
-    """Return what a parameter is in the tests of a kernel that this session will run."""
-    specs = [getattr(item, "callspec", None) for item in session.items]
+def _parameters(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
+    """Return the parameters of the tests in this session that use the fixture of a request."""
     return [
-        spec.params[parameter]
-        for spec in specs
-        if spec and spec.params.get("kernel") == kernel and parameter in spec.params
+        item.callspec.params
+        for item in request.session.items
+        if isinstance(item, pytest.Function)
+        and request.fixturename in item.fixturenames
+        and request.node in item.listchain()  # one of that name in another module is another one
+        and hasattr(item, "callspec")
+    ]
+
+
+def needed(request: pytest.FixtureRequest) -> list[str]:
+    """Return the kernels of the tests that this session runs with the fixture of a request."""
+    return list(dict.fromkeys(parameters["kernel"] for parameters in _parameters(request)))
+
+
+def selected(request: pytest.FixtureRequest, kernel: str, parameter: str) -> list[str]:
+    """Return what a parameter is in the tests of a kernel that this session runs with a fixture."""
+    return [
+        parameters[parameter]
+        for parameters in _parameters(request)
+        if parameters["kernel"] == kernel and parameter in parameters
     ]
 
 
@@ -103,7 +109,7 @@ def suite_run(request: pytest.FixtureRequest) -> Boots:
     """Boots a kernel with the C tests that this session has selected for it."""
 
     def boot(kernel: str) -> Verdict:
-        tests = " ".join(selected(request.session, kernel, "test"))
+        tests = " ".join(selected(request, kernel, "test"))
         # Without names it would run them all.
         run = f"/lwc-suite {tests}\n" if tests else ""
         script = f"/lwc-suite --list | sed 's/^/LWCVM listed /'\n{run}"

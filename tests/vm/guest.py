@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # The plugins of the project alone: each is read over 9p.
 _PYTEST = 'PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 "$PYTHON" -m pytest -p pytest_timeout'
+_ONE_TEST = 1800  # seconds: the longest has all checks of the mutations in it
 _MODULES = ("virtio_pci", "9pnet_virtio", "9p", "overlay")
 
 _ENTER = """
@@ -103,23 +104,23 @@ def run_tests(name: str, selected: Sequence[str]) -> Verdict:
 
 
 def run_contract(
-    name: str, test: str, selected: Sequence[str], seconds: float, mutants: str = ""
+    name: str, label: str, selected: Sequence[str], seconds: float, mutants: str = ""
 ) -> Verdict:
-    """Run a test of ``tests/contract`` inside a guest, with the gateway there.
+    """Run tests of ``tests/contract`` inside a guest, with the gateway there.
 
     Parameters:
         name: of the kernel.
-        test: ``file::function``.
-        selected: the parameters to run it with, as pytest names them.
+        label: of the run.
+        selected: the tests, as ``file::function[parameters]``.
         seconds: after which it is ended.
         mutants: folder of a build that can leave steps out, for the tests of mutations.
     """
-    targets = [f"tests/contract/{test.replace('::', '.py::', 1)}[{case}]" for case in selected]
-    options = "-p tests.vm.guest_tests.contract -p no:cacheprovider -o timeout=600"
+    targets = [f"tests/contract/{test.replace('::', '.py::', 1)}" for test in selected]
+    options = f"-p tests.vm.guest_tests.contract -p no:cacheprovider -o timeout={_ONE_TEST}"
     command = f"MUTANTS={shlex.quote(mutants)} {_PYTEST} {options}"
     return run(
         name,
         f"{command} -q --color=no --tb=short {shlex.join(targets)}",
-        label=test.partition("::")[0].removeprefix("test_"),
+        label=label,
         seconds=seconds,
     )

@@ -37,6 +37,11 @@ def kernels() -> list[str]:
     return chosen or list(PACKAGES)
 
 
+def with_files() -> list[str]:
+    """Return those of them that can mount the host's files."""
+    return [name for name in kernels() if not name.endswith("-cloud")]
+
+
 def suite_tests(folder: Path = SUITE) -> list[str]:
     """Return the names of the C tests: ``TEST(name)`` at the start of a line."""
     return _find(r"^TEST\((\w+)\)", sorted(folder.glob("*.c")))

@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,6 +34,8 @@ QUICK = frozenset(
 """What `make test` runs: one gateway, and checks that take no longer than its start."""
 
 _BOOT, _EACH = 90.0, 60.0  # seconds, several times what they take
+_CHECKED = "test_mutations::test_checks_pass_with_the_steps"
+_MUTATED = "test_mutations::test_check_fails_without_the_step"
 
 _STEPS = [f"{variant}-{step}" for variant, steps in IN_A_GUEST.items() for step in steps]
 
@@ -45,8 +44,7 @@ def _kernels(*quick: str) -> list[ParameterSet]:
     """All that can mount the host's files; *quick* ones are for `make test` too."""
     return [
         pytest.param(name, marks=[] if name in quick else [pytest.mark.slow])
-        for name in names.kernels()
-        if not name.endswith("-cloud")
+        for name in names.with_files()
     ]
 
 
@@ -65,9 +63,10 @@ def contract_run(request: pytest.FixtureRequest) -> Boots:
     """Boots a kernel with the checks that this session has selected for it."""
 
     def boot(kernel: str) -> Verdict:
-        cases = selected(request.session, kernel, "check") or sorted(QUICK)
+        cases = selected(request, kernel, "check") or sorted(QUICK)
+        tests = [f"test_promises::test_promise[{case}]" for case in cases]
         seconds = _BOOT + _EACH * len(cases)
-        return remember(guest.run_contract(kernel, "test_promises::test_promise", cases, seconds))
+        return remember(guest.run_contract(kernel, "promises", tests, seconds))
 
     return Boots(needed(request), boot)
 
@@ -92,23 +91,33 @@ def test_the_quick_ones_exist() -> None:
 
 @pytest.fixture(scope="module")
 def mutated_core() -> Iterator[str]:
-    """A build that can leave steps out, where every user can read it."""
-    with tempfile.TemporaryDirectory(prefix="lwcgi-mutants-") as folder:
-        os.chmod(folder, 0o755)
-        yield str(mutants.build(Path(folder)))
+    """A build that can leave steps out."""
+    with mutants.built() as folder:
+        yield str(folder)
 
 
 @pytest.fixture(scope="module")
 def mutation_run(request: pytest.FixtureRequest, mutated_core: str) -> Boots:
-    """Boots a kernel in which one step of the core is left out after the other."""
+    """Boots a kernel in which first none, then one step of the core after the other is left out."""
 
     def boot(kernel: str) -> Verdict:
-        steps = selected(request.session, kernel, "step")
-        test = "test_mutations::test_check_fails_without_the_step"
-        seconds = _BOOT + 2 * _EACH * len(steps)
-        return remember(guest.run_contract(kernel, test, steps, seconds, mutated_core))
+        variants = selected(request, kernel, "variant")
+        steps = selected(request, kernel, "step")
+        checks = sum(len(IN_A_GUEST[variant]) for variant in variants)
+        tests = [f"{_CHECKED}[{variant}]" for variant in variants]
+        tests += [f"{_MUTATED}[{step}]" for step in steps]
+        seconds = _BOOT + 2 * _EACH * (checks + len(steps))
+        return remember(guest.run_contract(kernel, "mutations", tests, seconds, mutated_core))
 
     return Boots(needed(request), boot)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kernel", _kernels())
+@pytest.mark.parametrize("variant", IN_A_GUEST)
+def test_the_checks_hold_with_all_steps(kernel: str, variant: str, mutation_run: Boots) -> None:
+    """In the same build and boot, as patient, the checks of guest_steps.py pass."""
+    check_result(mutation_run(kernel), variant)
 
 
 @pytest.mark.slow

@@ -24,8 +24,7 @@ def _kernels() -> list[ParameterSet]:
     chosen = bool(os.environ.get("LWC_KERNELS"))
     return [
         pytest.param(name, marks=[] if chosen or name == names.GUEST_KERNEL else [pytest.mark.slow])
-        for name in names.kernels()
-        if not name.endswith("-cloud")
+        for name in names.with_files()
     ]
 
 
@@ -41,7 +40,7 @@ def python_run(request: pytest.FixtureRequest) -> Boots:
     """Boots a kernel with the Python tests that this session has selected for it."""
 
     def boot(kernel: str) -> Verdict:
-        return remember(guest.run_tests(kernel, selected(request.session, kernel, "case")))
+        return remember(guest.run_tests(kernel, selected(request, kernel, "case")))
 
     return Boots(needed(request), boot)
 

@@ -18,6 +18,6 @@ def _name(node: str) -> str:
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Begin to tell, and be patient: without hardware virtualization it is 30 times slower."""
-    waiting.patience = 150.0
+    waiting.patience = waiting.to_come_up = 150.0
     promises.TIMEOUT = "15s"
     Teller(config, _name)
