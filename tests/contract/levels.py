@@ -14,6 +14,12 @@ NEEDED: dict[str, tuple[int | str, ...]] = {
 }
 """What an engine must promise to give a level."""
 
+NEEDED_OF: dict[tuple[str, str], tuple[str, ...]] = {
+    ("lwc", "hostile"): ("switches",),
+    ("fork", "hostile"): ("channel",),
+}
+"""… and what besides, for the way in which its contexts talk to their root."""
+
 ALL_VARIANTS = {**GUEST_VARIANTS, **VARIANTS}
 
 
@@ -23,6 +29,6 @@ def proofs(engine: str, level: str) -> list[Variant]:
         variant
         for variant in ALL_VARIANTS.values()
         if variant.engine == engine
-        and set(variant.promises) >= set(NEEDED[level])
+        and set(variant.promises) >= {*NEEDED[level], *NEEDED_OF.get((engine, level), ())}
         and (variant.options.get("isolate") == "hostile") == (level == "hostile")
     ]

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.contract.checks import CHECKS, leftovers, state
+from tests.contract.checks import CHECKS, leftovers
 from tests.harness import Gateway, opened
 
 if TYPE_CHECKING:
@@ -38,18 +38,14 @@ _SHARING = (*_ALL, "signals", "shared memory")
 _APART = (*_ALL, "separation", "signals")
 # Tests run as root, for whom the level is refused.
 _HOSTILE = {"isolate": "hostile"} | ({} if os.geteuid() else {"user": "nobody"})
-_NOT_HOSTILE = (
-    leftovers.a_detached_child_lives_on,
-    # One of the acts hides the process from an ordinary user's own eyes.
-    state.attributes_can_be_spoiled,
-)
+_NOT_HOSTILE = (leftovers.a_detached_child_lives_on,)
 _WATCHED = {"verify": True, "log-level": "debug"}  # whose log says how each request was undone
 
 VARIANTS = {
-    "fork": Variant("fork", (*_ALL, "separation", "signals", "hostile")),
+    "fork": Variant("fork", (*_ALL, "separation", "signals", "channel")),
     "fork-hostile": Variant(
         "fork",
-        (*_ALL, "separation", "signals", "hostile", "neighbours", "attacks"),
+        (*_ALL, "separation", "signals", "channel", "neighbours", "attacks"),
         _HOSTILE,
         _NOT_HOSTILE,
     ),

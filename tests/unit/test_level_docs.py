@@ -40,12 +40,12 @@ def test_table_of_engines() -> None:
 
 
 def test_table_of_levels() -> None:
-    """A level's row has the promises that its tests take for granted."""
+    """A level's row has the promises that its tests take for granted, and those of one engine."""
     _, *told = rows(GUARANTEES, "level")
-    assert {row[0]: row[2].split() for row in told} == {
-        f"`{level}`": [str(promise) for promise in needed]
-        for level, needed in levels.NEEDED.items()
-    }
+    expected = {f"`{level}`": " ".join(map(str, all_)) for level, all_ in levels.NEEDED.items()}
+    for (engine, level), more in levels.NEEDED_OF.items():
+        expected[f"`{level}`"] += f", `{engine}`: {' '.join(more)}"
+    assert {row[0]: row[2] for row in told} == expected
 
 
 @pytest.mark.parametrize(("name", "level"), CELLS)
@@ -89,7 +89,7 @@ def test_every_attack_is_told() -> None:
     """The checks that are attacks are all in the table of the threat model."""
     attacks = {
         c.__name__
-        for name in ("hostile", "switches", "neighbours", "attacks")
+        for name in ("channel", "switches", "neighbours", "attacks")
         for c in CHECKS[name]
     }
     harmless = {"own_processes_can_be_traced", "files_can_be_moved"}

@@ -41,7 +41,7 @@ CHECKS: Mapping[int | str, Sequence[Check]] = {
     9: residue.CHECKS,
     "separation": separation.CHECKS,
     "signals": hostile.GROUP,
-    "hostile": hostile.CHANNEL,
+    "channel": hostile.CHANNEL,
     "switches": hostile.SWITCHES,
     "neighbours": neighbours.CHECKS,
     "attacks": attacks.CHECKS,
