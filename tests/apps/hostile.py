@@ -21,13 +21,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+def _open() -> dict[int, os.stat_result]:
+    """Return what is open, by descriptor."""
+    # The one that has listed them is closed.
+    numbers = [
+        int(fd) for fd in os.listdir("/proc/self/fd") if os.path.lexists(f"/proc/self/fd/{fd}")
+    ]
+    return {fd: os.fstat(fd) for fd in numbers}
+
+
 def _channel() -> int:
     """Return the descriptor of the channel: the highest socket there is."""
-    sockets = [
-        fd for fd in map(int, os.listdir("/proc/self/fd"))
-        if os.path.exists(f"/proc/self/fd/{fd}") and stat.S_ISSOCK(os.fstat(fd).st_mode)
-    ]  # fmt: skip
-    return max(sockets)
+    return max(fd for fd, status in _open().items() if stat.S_ISSOCK(status.st_mode))
+
+
+def _door() -> int:
+    """Return the descriptor of the door: the device may be another user's."""
+    device = os.stat("/dev/lwc").st_rdev
+    return next(fd for fd, status in _open().items() if status.st_rdev == device)
 
 
 def linger(seconds: int) -> None:
@@ -80,6 +91,7 @@ def switch(kind: str) -> None:
     """Go to the root of a worker of `lwc` in a way that it must withstand."""
     from lwcgi import lwc  # an application of other engines needs it not
 
+    lwc.use_door(lwc.Door.inherited(_door()))
     word = {"block": 1, "read": 2, "write": 3, "log": 4, "leave": 6, "none": 99}
     name, *rest = kind.split(".")
     if name in word:

@@ -23,6 +23,11 @@ def state(gateway: Gateway) -> dict[str, Any]:
     return gateway.get("/state").json()  # type: ignore[no-any-return]
 
 
+def is_closed(gateway: Gateway) -> bool:
+    """Tell whether requests share a process with a root that is under attack."""
+    return gateway.engine == "lwc" and gateway.options.get("isolate") == "hostile"
+
+
 def get(target: str, flags: int = 0) -> bytes:
     """Return the bytes of a whole GET request."""
     params = fastcgi.pairs(variables(target).items())
