@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 _SLOW = 6  # so much longer a debug kernel takes
 
+# The emulator now and then runs code that a kernel is just patching (int3), also while it starts:
+# before anything of ours is there, that says nothing.
+_BOOTS = 3
+
 # KASAN tells already who has allocated and freed an object; telling it twice costs seconds. The
 # firmware's program for the routing of interrupts would run into its time limit.
 _DEBUG_WORDS = "slub_debug=FZP pci=noacpi"
@@ -60,7 +64,10 @@ def run(
         log, archive = Path(f"{path}.log"), Path(f"{path}.cpio")
         initramfs.write(archive, script, module, parameters, kernel.modules(*names), files)
         limit = seconds * (_SLOW if kernel.is_debug else 1)
-        console = machine.boot(kernel.image, archive, log, hardware, limit, watch)
+        for _ in range(_BOOTS):
+            console = machine.boot(kernel.image, archive, log, hardware, limit, watch)
+            if console.told or "Kernel panic" not in console.kernel:
+                break
     title = f"{kernel.name} ({kernel.version}) {label}"
     return verdict.read(console, title, log)
 

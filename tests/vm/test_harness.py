@@ -77,6 +77,22 @@ def test_a_panic_on_the_console() -> None:
     assert "Kernel panic" in found.report()
 
 
+@pytest.mark.parametrize(
+    ("told", "boots"), [(["", _GOOD], 2), (["", "", ""], 3), (["LWCVM kernel 6.1\n"], 1)]
+)
+def test_a_panic_before_the_guest_begins(
+    told: list[str], boots: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only where nothing of ours was there is the kernel booted again; not for ever."""
+    name = names.kernels()[0]
+    consoles = [Console("" if one == _GOOD else "Kernel panic - x", one, 1.0) for one in told]
+    left = iter(consoles)
+    monkeypatch.setattr(runs.machine, "boot", lambda *_: next(left))
+    found = runs.run(kernels.get(name), "panic", "true\n")
+    assert found.is_good == (told[-1] == _GOOD)
+    assert len(consoles) - len(list(left)) == boots
+
+
 def test_the_worst_result_counts() -> None:
     """A name that is reported twice has failed if it failed once."""
     found = _read(_GOOD.replace("# a remark", "TEST one FAIL file.c:3: not so\nTEST one ok 3"))
