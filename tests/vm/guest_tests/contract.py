@@ -19,5 +19,5 @@ def _name(node: str) -> str:
 def pytest_configure(config: pytest.Config) -> None:
     """Begin to tell, and be patient: without hardware virtualization it is 30 times slower."""
     waiting.patience = waiting.to_come_up = 150.0
-    promises.TIMEOUT = "15s"
+    promises.TIMEOUT = "25s"
     Teller(config, _name)
