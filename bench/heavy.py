@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An application that takes about 0.7 s of CPU until it can answer: imports, templates, a table.
+"""An application that takes about half a second until it can answer: imports, templates, a table.
 
 Each answer tells how many requests its process has had since.
 """

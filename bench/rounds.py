@@ -27,7 +27,7 @@ from demo_apps import stage
 from demo_apps.stage import Stage, StageError
 
 HEAVY = App(
-    "0.7 s to initialise",
+    "0.5 s to initialise",
     "bench.heavy:application",
     re.compile(
         rb"<!doctype html><title>Flora</title>\n.*<p>Request \d+ of this process\.</p>", re.DOTALL
