@@ -70,6 +70,11 @@ int conn_rebuild(struct keep *k, int extra, int extra_source)
     sys_close(k->epoll);
     k->epoll = old;
     k->open_conns = 0;
+    /* What the process that died has noted may be anything (`none`). */
+    if (k->ready_at > k->ready_count || k->ready_count > KEEP_BATCH)
+        k->ready_at = k->ready_count = 0;
+    if (k->last_fd < 0 || k->last_fd > k->top_fd)
+        k->last_fd = 0;
     /* They are told of in the order in which they come in here: after the last that
      * was served, or where each request ends its process the first would be all
      * that is ever served. */
@@ -85,10 +90,16 @@ int conn_rebuild(struct keep *k, int extra, int extra_source)
         else
             conn_wait(k, fd, c->state);
     }
-    return k->stopping ? conn_listen(k, 0) : 0;
+    return k->stopping || k->listen_again_ns || k->open_conns >= k->conn_limit ? conn_listen(k, 0)
+                                                                               : 0;
 }
 
 int conn_add(struct keep *k, int fd)
+{
+    return conn_take_over(k, fd, -1, 0);
+}
+
+int conn_take_over(struct keep *k, int fd, int stash, int last)
 {
     struct stat st;
     int type = 0;
@@ -100,6 +111,8 @@ int conn_add(struct keep *k, int fd)
     if (fd >= KEEP_MAX_FD || sys_fstat(fd, &st) || !S_ISSOCK(st.st_mode) ||
         sys_getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &type, &len)) {
         sys_close(fd);
+        if (stash >= 0)
+            sys_close(stash);
         return -EBADF;
     }
     if (fd > k->top_fd)
@@ -107,9 +120,12 @@ int conn_add(struct keep *k, int fd)
     c = &k->conns[fd];
     memset(c, 0, sizeof *c);
     c->is_tcp = type != AF_UNIX;
-    c->stash = -1;
+    c->stash = stash;
+    c->last = (uint8_t)last;
+    if (stash >= 0)
+        conn_set_deadline(k, fd);
     /* Last: a process may be killed here, and what is noted by halves is not noted. */
-    __atomic_store_n(&c->state, CONN_IDLE, __ATOMIC_RELEASE);
+    __atomic_store_n(&c->state, stash >= 0 ? CONN_READING : CONN_IDLE, __ATOMIC_RELEASE);
     if (++k->open_conns >= k->conn_limit)
         conn_listen(k, 0);
     return fd;

@@ -38,6 +38,10 @@ int conn_listen(struct keep *k, int on);
 int conn_accept(struct keep *k, int listener);
 int conn_add(struct keep *k, int fd);
 
+/* Likewise of another worker's, with the stash of its unfinished request (or -1),
+ * which is closed where the connection cannot be taken over. */
+int conn_take_over(struct keep *k, int fd, int stash, int last);
+
 /* Puts a connection back to wait for its next bytes. Closes it where that
  * fails. */
 void conn_wait(struct keep *k, int fd, int state);

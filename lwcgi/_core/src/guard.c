@@ -124,7 +124,7 @@ void guard_settle(struct guard *g, const struct ending *how)
         keep_forget_request(k, g->in); /* it may have begun to take one up again */
         return;
     }
-    if (g->unwanted == rq->number) {
+    if (g->unwanted && g->unwanted == rq->number) {
         t = report_request(k, 'D');
         text_str(&t, "the client went away");
     } else {
@@ -170,7 +170,7 @@ void guard_start(struct guard *g, struct keep *k, struct inbox *in, int pid, int
     g->in = in;
     g->pid = pid;
     g->overdue = 0;
-    g->seen = g->deadline_ns = 0;
+    g->seen = g->unwanted = g->deadline_ns = 0;
     g->needed = g->ask = -1;
     g->pidfd = pidfd;
     k->count.contexts++;

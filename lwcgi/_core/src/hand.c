@@ -95,7 +95,7 @@ int hand_take(struct keep *k)
                          .msg_control = control.room,
                          .msg_controllen = sizeof control};
     long ret = sys_recvmsg(k->cfg.queue_recv, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    int fds[MOST] = {-1, -1}, fd;
+    int fds[MOST] = {-1, -1};
     size_t len;
 
     if (ret < 0)
@@ -104,17 +104,5 @@ int hand_take(struct keep *k)
         return -EBADMSG;
     len = control.head.cmsg_len - CMSG_LEN(0);
     memcpy(fds, CMSG_DATA(&control.head), len < sizeof fds ? len : sizeof fds);
-    fd = conn_add(k, fds[0]);
-    if (fd < 0) {
-        if (fds[1] >= 0)
-            sys_close(fds[1]);
-        return fd;
-    }
-    k->conns[fd].last = (uint8_t)last;
-    if (fds[1] >= 0) {
-        k->conns[fd].stash = fds[1];
-        k->conns[fd].state = CONN_READING;
-        conn_set_deadline(k, fd);
-    }
-    return fd;
+    return conn_take_over(k, fds[0], fds[1], last);
 }

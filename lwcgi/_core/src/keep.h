@@ -182,6 +182,7 @@ struct keep {
     int32_t took_new;      /* the last turn was a new connection's */
     uint32_t turns;        /* since the last look for new connections */
     int32_t last_fd;       /* the kept connection that was dealt with last */
+    int32_t adopted;       /* `rewind`: a connection that nobody had noted, or -1 */
     uint32_t ready_at;
     uint32_t ready_count;
     uint32_t rpos;

@@ -93,6 +93,13 @@ static int take_any_new(struct keep *k, struct inbox *in)
     return 0;
 }
 
+/* Is there no room for another? Of what the queue passes the kernel would drop the
+ * descriptors. What is heard of waits, and is told again. */
+static int is_full(const struct keep *k)
+{
+    return !k->listening && !k->stopping;
+}
+
 static int is_ready(int outcome)
 {
     return outcome == REQUEST_READY;
@@ -108,8 +115,10 @@ static int handle(struct keep *k, struct inbox *in, const struct epoll_event *ev
      * (EPOLLEXCLUSIVE), and then nobody else would come. */
     switch (source_of(ev)) {
     case SOURCE_LISTENER:
-        return take_new(k, in, fd);
+        return is_full(k) ? 0 : take_new(k, in, fd);
     case SOURCE_QUEUE:
+        if (is_full(k))
+            return 0;
         fd = hand_take(k);
         return fd >= 0 && is_ready(request_read(k, in, fd));
     case SOURCE_SIGNAL:

@@ -322,6 +322,22 @@ static void note_blind(struct keep *k)
                "a new process each (numpy: OPENBLAS_NUM_THREADS=1)");
 }
 
+/* What a child had just accepted, or taken from the queue, when it was killed: the
+ * connection, and after it the stash of its unfinished request, whose owner is known
+ * no more. Without what was read of it the connection is of no use. */
+static int adopt(struct keep *k, int fd)
+{
+    int ret = conn_add(k, fd);
+
+    if (ret >= 0)
+        k->adopted = fd;
+    else if (k->adopted >= 0) {
+        conn_close(k, k->adopted);
+        k->adopted = -1;
+    }
+    return ret;
+}
+
 /* The child has ended: finishes its request and undoes it. Returns 1 where the
  * worker is to stop. */
 static int clear_up(struct guard *g)
@@ -340,8 +356,9 @@ static int clear_up(struct guard *g)
     left = r->left && how.code == CLD_EXITED && how.status == CHANNEL_EXIT_LEFT;
     /* It died in its loop, before anything of the application's could be open:
      * what is not known was just accepted. */
+    k->adopted = -1;
     if (!left && k->rq.fd < 0 && !t->flags && !t->traps && !t->opened_count)
-        files_with_unknown(k, &in->frozen, conn_add);
+        files_with_unknown(k, &in->frozen, adopt);
     if (!left)
         t->flags |= ANYTHING;
     r->why = t->why;
