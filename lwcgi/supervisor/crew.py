@@ -218,23 +218,18 @@ class Crew:
             pass  # the master is gone; reading the socket will say so
 
     def _reap(self) -> None:
-        orphans = False
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                break
-            if pid == 0:
-                break
-            slot = next((slot for slot in self._slots if slot.pid == pid), None)
-            if slot is not None:
-                self._ended(slot, status)
-            # A request's process that died with its worker may leave orphans in its turn.
-            orphans = orphans or pid not in self._kept
-            self._kept.discard(pid)
-        self._chasing = orphans
-        if orphans:
+        self._chasing = False
+        processes.reap(self._note_death)
+        if self._chasing:
             self._kill_orphans()
+
+    def _note_death(self, pid: int, status: int) -> None:
+        slot = next((slot for slot in self._slots if slot.pid == pid), None)
+        if slot is not None:
+            self._ended(slot, status)
+        # A request's process that died with its worker may leave orphans in its turn.
+        self._chasing = self._chasing or pid not in self._kept
+        self._kept.discard(pid)
 
     def _ended(self, slot: Slot, status: int) -> None:
         if slot.ready_fd >= 0:  # it may have got ready and died since
@@ -279,7 +274,7 @@ class Crew:
         orphans = [
             process
             for process in processes.children(self._orphans_in)
-            if process.pid not in workers and process.pid not in self._kept
+            if process.pid not in workers and not self._is_kept(process)
         ]
         processes.send(orphans, signal.SIGKILL)
 
@@ -323,4 +318,10 @@ class Crew:
             processes.send(left, signal.SIGKILL)
             time.sleep(0.01)
         if self._orphans_in is None:
-            processes.end_children(lambda found: found.pid in self._kept, QUICK_SECONDS)
+            processes.end_children(self._is_kept, QUICK_SECONDS)
+
+    def _is_kept(self, process: processes.Process) -> bool:
+        # What has left our session and is not bound was never a request's (no_new_privs).
+        return process.pid in self._kept or (
+            process.session != os.getsid(0) and not processes.is_bound(process.pid)
+        )

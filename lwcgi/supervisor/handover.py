@@ -84,6 +84,7 @@ class Handover:
         configured: how many the configuration says.
         heirs: the generations, oldest first.
         spared: pids of children that were there before lwcgi; None where it is not known.
+        hostile: requests were served that leave nothing behind, as `Strangers.unwelcome`.
         trial: only tell whether all this can be taken over.
     """
 
@@ -96,6 +97,7 @@ class Handover:
     configured: int
     heirs: list[Heir]
     spared: list[int] | None = None
+    hostile: bool = False
     trial: bool = False
 
     def descriptors(self) -> list[int]:
@@ -107,9 +109,9 @@ class Handover:
         """Return a new descriptor of a memfd that holds this."""
         fd = os.memfd_create("lwcgi-handover")
         left = asdict(self)
-        # Beside the rest, where a lwcgi that does not know of it passes over it.
-        spared = left.pop("spared")
-        data = json.dumps({"format": _FORMAT, "left": left, "spared": spared}).encode()
+        # Beside the rest, where a lwcgi that does not know of them passes over them.
+        beside = {name: left.pop(name) for name in ("spared", "hostile")}
+        data = json.dumps({"format": _FORMAT, "left": left} | beside).encode()
         os.write(fd, data)
         return fd
 
@@ -136,7 +138,8 @@ class Handover:
                 raise ValueError("another format")
             left = content["left"] | {"trial": trial}
             left["heirs"] = [Heir(**heir) for heir in left["heirs"]]
-            found = cls(**left, spared=content.get("spared"))
+            left |= {"spared": content.get("spared"), "hostile": content.get("hostile", False)}
+            found = cls(**left)
             for inherited in found.descriptors():
                 os.set_inheritable(inherited, False)
         except (OSError, ValueError, TypeError, KeyError) as error:

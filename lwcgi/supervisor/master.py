@@ -71,6 +71,8 @@ class Master:
         )
         self._succession.reread = reread
         self._strangers = Strangers(_spared(left))
+        self._strangers.unwelcome = left is not None and left.hostile
+        self._more_dead = False
         self._directory = Directory()
         self._succession.on_load = self._enter_directory
         self._succession.on_end = self._on_end
@@ -201,6 +203,7 @@ class Master:
             configured=succession.settings.workers,
             heirs=[Heir.of(one, one is succession.serving) for one in succession.generations],
             spared=sorted(self._strangers.spared),
+            hostile=self._strangers.unwelcome,
         )
 
     def _close_listeners(self) -> None:
@@ -217,7 +220,7 @@ class Master:
 
     def _patience(self) -> float | None:
         """Return the seconds until something is due; None when nothing is."""
-        if self._reexec.ready and self._succession.is_movable():
+        if self._more_dead or (self._reexec.ready and self._succession.is_movable()):
             return 0.0
         due = self._reexec.due()
         waits = [] if due is None else [max(0.0, due - time.monotonic())]
@@ -229,6 +232,8 @@ class Master:
 
     def _tick(self) -> None:
         succession, reexec = self._succession, self._reexec
+        if self._more_dead:
+            self._reap()
         reexec.tick()
         if succession.stopping:
             reexec.wanted = reexec.passed = False
@@ -301,18 +306,14 @@ class Master:
         self._selector.register(fd, selectors.EVENT_READ, take)
 
     def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                break
-            self._strangers.died(pid)
-            self._reexec.died(pid, status)
-            self._succession.died(pid, status)
+        self._more_dead = processes.reap(self._note_death) == processes.MOST
         # Whose parent has just died; their own deaths are told in the same way.
         self._strangers.kill(self._sessions())
+
+    def _note_death(self, pid: int, status: int) -> None:
+        self._strangers.died(pid)
+        self._reexec.died(pid, status)
+        self._succession.died(pid, status)
 
     def _sessions(self) -> list[int]:
         return [generation.pid for generation in self._succession.generations]

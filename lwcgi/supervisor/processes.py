@@ -13,6 +13,9 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
+MOST = 500
+"""Children that are reaped in one go, before others have their turn."""
+
 
 @dataclass(frozen=True)
 class Process:
@@ -76,21 +79,32 @@ def end_children(spared: Callable[[Process], bool], seconds: float) -> None:
     """
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        while _reap():
-            pass
+        reap(lambda _pid, _status: None)
         found = [process for process in children(None) if not spared(process)]
         send(found, signal.SIGKILL)
         # Who died while we looked may have left what we did not see.
-        if not found and not _reap():
+        if not found and reap(lambda _pid, _status: None) == 0:
             return
         time.sleep(0.001)
 
 
-def _reap() -> bool:
-    try:
-        return os.waitpid(-1, os.WNOHANG)[0] != 0
-    except ChildProcessError:
-        return False
+def reap(note: Callable[[int, int], None]) -> int:
+    """Wait for children that have ended, but for MOST at most: there may be ever more.
+
+    Parameters:
+        note: called with the pid and the status of each (waitpid(2)).
+
+    Returns how many there were.
+    """
+    for count in range(MOST):
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return count
+        if pid == 0:
+            return count
+        note(pid, status)
+    return MOST
 
 
 def send(receivers: Collection[Process], number: int) -> None:

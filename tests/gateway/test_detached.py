@@ -56,6 +56,14 @@ def app(environ, start_response):
     return [b"here"]
 """
 
+HELPER = """
+import subprocess
+subprocess.Popen(
+    ["sh", "-c", 'sleep 1; setsid sh -c "echo \\$\\$ > $ACTS_FOLDER/helper; exec sleep 600" &'],
+    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, close_fds=True,
+)
+"""
+
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
@@ -71,7 +79,11 @@ def folder() -> Iterator[Path]:
 
 def start(folder: Path, level: str = "hostile", program: list[str] | None = None) -> Gateway:
     """Return a gateway, not started, for the application in *folder*."""
-    options = {"user": "nobody", "isolate": level, "timeout": "0", "pythonpath": folder}
+    return _with(folder, {"isolate": level}, program)
+
+
+def _with(folder: Path, more: dict[str, object], program: list[str] | None = None) -> Gateway:
+    options = {"user": "nobody", "timeout": "0", "pythonpath": folder} | more
     return Gateway("detaching:app", "fork", options, program=program or opened.program())
 
 
@@ -174,6 +186,8 @@ def test_one_that_is_another_each_moment(folder: Path, kill: Callable[[Gateway],
         kill(gateway)
         until(lambda: still(file), "them to end")
         until(lambda: gateway.get("/").status == 200, "another worker")
+        own = {os.getsid(gateway.process.pid), gateway.snapshot()}
+        until(lambda: {p.session for p in gateway.processes()} <= own, "nobody outside")
 
 
 def still(file: Path) -> bool:
@@ -183,13 +197,47 @@ def still(file: Path) -> bool:
     return file.read_text() == before
 
 
+def test_a_level_that_the_next_program_lowers(folder: Path) -> None:
+    """What requests of the level have left is ended also by one that serves at another."""
+    file = folder / "lwcgi.toml"
+    file.write_text('isolate = "hostile"\n')
+    with _with(folder, {"config": file}) as gateway, detached(gateway) as pids:
+        (worker,), parent = gateway.workers(), gateway.snapshot()
+        file.write_text('isolate = "bug"\n')
+        gateway.process.send_signal(signal.SIGUSR2)
+        gateway.wait_for_log("ready: ", 2)
+        os.kill(parent, signal.SIGSTOP)
+        os.kill(worker, signal.SIGKILL)
+        os.kill(parent, signal.SIGKILL)
+        until(lambda: gone(pids), "what has detached to end")
+        assert gateway.get("/").status == 200
+
+
+def test_a_helper_that_detaches_later(folder: Path) -> None:
+    """What the application's own helper has started is no request's, and stays."""
+    with (folder / "detaching.py").open("a") as app:
+        app.write(HELPER)
+    with start(folder) as gateway:
+        file = gateway.folder / "helper"
+        until(file.exists, "the helper's child")
+        until(lambda: len(file.read_text().split()) == 1, "its pid")
+        helper = int(file.read_text())
+        try:
+            kill_worker(gateway)
+            until(lambda: gateway.get("/").status == 200, "another worker")
+            assert gateway.stop() == 0
+            assert processes.alive(helper)
+        finally:
+            os.kill(helper, signal.SIGKILL)
+
+
 def test_below_hostile(folder: Path) -> None:
     """At the other levels it lives on, which shows that the deaths above are no accident."""
     with start(folder, "bug") as gateway:
         with detached(gateway) as pids:
             kill_both(gateway)
             until(lambda: gateway.get("/").status == 200, "another snapshot")
-            assert not gone(pids)
+            assert all(map(processes.alive, pids))
         until(lambda: gone(pids), "them to end")
 
 
