@@ -235,8 +235,13 @@ def alarm_in_wait() -> None:
 
 
 def write_name() -> bool:
-    """What can be written to: name and timer slack of the task."""
-    return _write("comm", "renamed") | _write("timerslack_ns", "123456")
+    """What can be written to: the name of the task."""
+    return _write("comm", "renamed")
+
+
+def write_timer_slack() -> bool:
+    """… how late its timers may be."""
+    return _write("timerslack_ns", "123456")
 
 
 def write_oom_score() -> bool:
@@ -257,5 +262,6 @@ ACTS = (
     leave_zombie, leave_program, detach, leave_sharing_task, fork_and_wait, vfork_and_wait,
     spawn_program, run_program, run_shell, join_thread, handle_signal, block_signals,
     handle_sigsys, change_alternate_stack, use_faulthandler, start_watchdog, alarm_in_sleep,
-    alarm_in_read, alarm_in_wait, write_name, write_oom_score,
+    alarm_in_read, alarm_in_wait, write_name, write_timer_slack,
+    write_oom_score,
 )  # fmt: skip

@@ -2,11 +2,11 @@
 /*
  * A domain for contexts under attack (--isolate hostile), its own for each under
  * `fork`; under `lwc` for those of one serving process, of which no two live at a
- * time: who makes a process ends it with the request. The kernel refuses it, and all it starts,
- * whatever a debugger may do to processes outside, of the same user or not (Landlock, landlock(7)):
- * read and write memory, take descriptors, trace. Nothing else of what it may do changes, but that
- * programs it starts gain no rights, and that it sends no signals to processes outside where the
- * kernel can refuse that (Linux 6.12).
+ * time: who makes a process ends it with the request. The kernel refuses it, and all
+ * it starts, whatever a debugger may do to processes outside, of the same user or not
+ * (Landlock, landlock(7)): read and write memory, take descriptors, trace. Nothing else
+ * of what it may do changes, but that programs it starts gain no rights, and that it
+ * sends no signals to processes outside where the kernel can refuse that (Linux 6.12).
  */
 #ifndef LWCGI_CONFINE_H
 #define LWCGI_CONFINE_H

@@ -34,6 +34,7 @@ struct root {
     int noted;         /* … and the first call it made that the task does not get over; -1 */
     int replaced;      /* the worker by another one, after the last */
     const char *wrong; /* why the worker is not to be entered again, or NULL */
+    const char *found; /* … and the task neither, though no call was noted, or NULL */
     uint64_t made_ns;  /* what it took to make the worker */
     /* The last undo, for the log: */
     uint64_t pages, checked, mappings, reset_ns;
@@ -289,6 +290,9 @@ static void note_undone(struct root *r, enum way way, uint64_t ns)
     if (r->noted >= 0) {
         text_str(&t, " after call ");
         text_num(&t, (uint64_t)r->noted);
+    } else if (r->found) {
+        text_str(&t, " because of ");
+        text_str(&t, r->found);
     }
     note_count(&t, r->pages, " pages copied");
     note_count(&t, r->checked, " looked at");
@@ -370,9 +374,13 @@ static void serve(struct root *r)
     began = now_ns();
     r->pages = r->checked = r->mappings = r->reset_ns = 0;
     r->reset_err = 0;
+    r->found = NULL;
     /* Only when threads of the request are gone, with the reset, does a look tell. */
-    if (r->noted < 0 && !wipe_exchange(r) && !undo(r) && !look(r))
-        way = r->replaced ? NEW_CONTEXT : IN_PLACE;
+    if (r->noted < 0 && !wipe_exchange(r) && !undo(r)) {
+        r->found = look(r);
+        if (!r->found)
+            way = r->replaced ? NEW_CONTEXT : IN_PLACE;
+    }
     note_undone(r, way, now_ns() - began);
     k->count.in_place += way == IN_PLACE;
     k->count.new_workers += way == NEW_CONTEXT;
@@ -392,12 +400,13 @@ int lwc_root_run(struct keep *k, struct inbox *in)
     if (ret)
         cannot_serve(k, what, ret);
     ret = make_worker(&r);
-    if (!ret)
-        ret = lwc_unchanged_note_proc(&r.proc);
+    if (ret)
+        cannot_serve(k, "cloning the snapshot", ret);
+    ret = lwc_unchanged_note_proc(&r.proc);
     if (!ret && k->cfg.verify)
         ret = lwc_unchanged_note(&r.task);
     if (ret)
-        cannot_serve(k, "cloning the snapshot", ret);
+        cannot_serve(k, "noting what its task is, in /proc/self and by system calls", ret);
     k->stage = LWC_SERVES;
     for (;;) {
         ret = loop_next(k, in);

@@ -23,7 +23,6 @@ static const long ANSWERS[][3] = {
     {SYS_getpgid, 0, 0},
     {SYS_personality, 0xffffffff, 0},
     {SYS_ioprio_get, IOPRIO_OF_PROCESS, 0},
-    {SYS_prctl, PR_GET_TIMERSLACK, 0},
     {SYS_prctl, PR_GET_NO_NEW_PRIVS, 0},
     {SYS_prctl, PR_GET_SECCOMP, 0},
     {SYS_prctl, PR_MCE_KILL_GET, 0},
@@ -171,7 +170,9 @@ static void read_all(const struct lwc_proc *p, struct lwc_written *now)
 int lwc_unchanged_note_proc(struct lwc_proc *p)
 {
     static const char *const files[UNCHANGED_FILES] = {
-        "/proc/self/oom_score_adj", "/proc/self/loginuid", "/proc/self/attr/current"};
+        "/proc/self/oom_score_adj", "/proc/self/loginuid",
+        /* The label itself is in the credentials, which are the lwC's own. */
+        "/proc/self/attr/apparmor/exec", "/proc/self/attr/apparmor/prev"};
     int i;
 
     for (i = 0; i < UNCHANGED_FILES; i++) {

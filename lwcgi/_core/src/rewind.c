@@ -329,9 +329,10 @@ static int adopt(struct keep *k, int fd)
 {
     int ret = conn_add(k, fd);
 
-    if (ret >= 0)
+    if (ret >= 0) {
         k->adopted = fd;
-    else if (k->adopted >= 0) {
+        k->conns[fd].last = 1; /* if it came from the queue it may be so */
+    } else if (k->adopted >= 0) {
         conn_close(k, k->adopted);
         k->adopted = -1;
     }

@@ -57,7 +57,7 @@ ACTS = dict.fromkeys(
         "leave_orphan", "leave_zombie", "leave_program", "detach", "leave_sharing_task",
         "fork_and_wait", "vfork_and_wait", "spawn_program", "run_program", "run_shell",
         "join_thread", "handle_signal", "use_faulthandler", "start_watchdog", "alarm_in_sleep",
-        "alarm_in_read", "alarm_in_wait", "write_name",
+        "alarm_in_read", "alarm_in_wait", "write_name", "write_timer_slack",
     ), NEW_TASK
 ) | dict.fromkeys(
     # They change memory as a whole for good, or behind everybody's back.
