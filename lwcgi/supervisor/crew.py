@@ -221,6 +221,8 @@ class Crew:
         self._chasing = False
         processes.reap(self._note_death)
         if self._chasing:
+            # The number of one that ended elsewhere may be a request's by now.
+            self._kept = set(filter(processes.look_up, self._kept))
             self._kill_orphans()
 
     def _note_death(self, pid: int, status: int) -> None:

@@ -33,12 +33,24 @@ def look_up(pid: int) -> Process | None:
             # The name in parentheses may hold anything, so parse from its end.
             found = file.read().rpartition(b")")[2].split()
         state, parent, session, threads = found[0], found[1], found[3], int(found[17])
-    except (OSError, ValueError, IndexError):
+    except OSError:
+        return _hidden(pid)
+    except (ValueError, IndexError):
         return None
     # Where only the first thread has ended, the state is that of a zombie too.
     if state == b"X" or (state == b"Z" and threads <= 1):
         return None
     return Process(pid, int(parent), int(session))
+
+
+def _hidden(pid: int) -> Process | None:
+    """Return a child of ours that /proc does not show (hidepid, of one that is not dumpable)."""
+    try:
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            return None
+        return Process(pid, os.getpid(), os.getsid(pid))
+    except (ChildProcessError, ProcessLookupError):
+        return None
 
 
 def members(session: int | None) -> list[Process]:
@@ -64,12 +76,15 @@ def children(session: int | None) -> list[Process]:
 
 
 def is_bound(pid: int) -> bool:
-    """Tell whether the process gains no rights, for good (no_new_privs, prctl(2))."""
+    """Tell whether the process gains no rights, for good (no_new_privs, prctl(2)).
+
+    One that hides from us is taken for one.
+    """
     try:
         with open(f"/proc/{pid}/status", "rb") as file:
             return b"\nNoNewPrivs:\t1\n" in file.read()
     except OSError:
-        return False
+        return look_up(pid) is not None
 
 
 def end_children(spared: Callable[[Process], bool], seconds: float) -> None:

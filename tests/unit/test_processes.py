@@ -95,6 +95,26 @@ def test_bound() -> None:
     assert not processes.is_bound(1)
 
 
+def test_a_child_that_proc_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where /proc hides a process that is not dumpable (hidepid), a child of ours is found."""
+
+    def open_visible(path: str, mode: str) -> object:
+        if path.endswith(("/stat", "/status")):
+            raise FileNotFoundError(path)
+        return open(path, mode)
+
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
+        monkeypatch.setattr(processes, "open", open_visible, raising=False)
+        found = processes.Process(process.pid, os.getpid(), process.pid)
+        assert processes.children(process.pid) == [found]
+        assert processes.is_bound(process.pid)
+        processes.send([found], signal.SIGKILL)
+        until(lambda: not processes.children(process.pid), "it to end")
+        assert not processes.is_bound(process.pid)
+        assert process.wait() == -signal.SIGKILL
+    assert processes.look_up(1) is None  # nobody's child of ours
+
+
 @pytest.mark.parametrize(
     ("status", "words"),
     [
